@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CKERNEL_CLOSER_H
+#define CKERNEL_CLOSER_H
+
+/// Closes a descriptor that came from somebody else. Its close may block for as long as its owner likes (a
+/// file of a dead file server, a socket that lingers): all but pipes and Unix sockets are closed by a
+/// short-lived thread.
+void pk_close_foreign(int descriptor);
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { IDTYPE_PIDFD = 3 };
+
+static int64_t microseconds(struct timeval time)
+{
+    return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
+}
+
+int pk_reap(int pidfd, struct pk_exit *exit)
+{
+    siginfo_t info;
+    struct rusage usage;
+    info.si_pid = 0;
+    // A stopped tracee answers this call with its stop even without WSTOPPED; it is no end.
+    if (syscall(SYS_waitid, IDTYPE_PIDFD, pidfd, &info, WEXITED | WNOHANG, &usage) != 0)
+        return -errno;
+    if (info.si_pid == 0)
+        return 0;
+    if (info.si_code != CLD_EXITED && info.si_code != CLD_KILLED && info.si_code != CLD_DUMPED)
+        return 0;
+    *exit = (struct pk_exit){
+        .by_signal = info.si_code != CLD_EXITED,
+        .core = info.si_code == CLD_DUMPED,
+        .status = info.si_status,
+        .user_us = microseconds(usage.ru_utime),
+        .system_us = microseconds(usage.ru_stime),
+        .max_rss_kib = usage.ru_maxrss,
+        .minor_faults = usage.ru_minflt,
+        .major_faults = usage.ru_majflt,
+        .voluntary_switches = usage.ru_nvcsw,
+        .involuntary_switches = usage.ru_nivcsw,
+        .blocks_in = usage.ru_inblock,
+        .blocks_out = usage.ru_oublock,
+    };
+    return 1;
+}
+
+int pk_stop_event(int pidfd)
+{
+    siginfo_t info;
+    info.si_pid = 0;
+    if (syscall(SYS_waitid, IDTYPE_PIDFD, pidfd, &info, WSTOPPED | WCONTINUED | WNOHANG, NULL) != 0)
+        return errno == ECHILD ? 0 : -errno;
+    if (info.si_pid == 0)
+        return 0;
+    return info.si_code == CLD_CONTINUED ? PK_CONTINUED : info.si_status;
+}
+
+int pk_next_change(struct pk_change *change)
+{
+    siginfo_t info;
+    info.si_pid = 0;
+    change->pid = 0;
+    // Of this thread's children only: those that a tracer thread of ours looks at are its own affair.
+    const int options = WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT | __WNOTHREAD;
+    if (syscall(SYS_waitid, P_ALL, 0, &info, options, NULL) != 0)
+        return errno == ECHILD ? 0 : -errno;
+    change->pid = info.si_pid;
+    change->ended = info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
+    return 0;
+}
+
+void pk_take_adopted(pid_t pid)
+{
+    siginfo_t info;
+    syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG, NULL);
+}
+
+int pk_pidfd_open(pid_t pid)
+{
+    long result = syscall(SYS_pidfd_open, pid, 0);
+    return result < 0 ? -errno : (int)result;
+}
+
+int pk_pidfd_signal(int pidfd, int signal)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) != 0 ? -errno : 0;
+}
+
+int pk_become_subreaper(void)
+{
+    return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ? -errno : 0;
+}
+
+void pk_reset_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    for (int number = 1; number <= 64; number++) {
+        struct sigaction now;
+        // Handlers of the runtime (its crash reporter) stay: they end the process as well.
+        if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            sigaction(number, &action, NULL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+pid_t pk_fork(void)
+{
+    pid_t pid = fork();
+    return pid < 0 ? -errno : pid;
+}

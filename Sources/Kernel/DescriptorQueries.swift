@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernel
+import Glibc
+
+/// Questions about a descriptor that another object owns.
+extension Descriptor {
+    /// Reads into `buffer`: -1 with errno set, as read(2); for `systemCall`.
+    public static func read(_ raw: CInt, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        Glibc.read(raw, buffer.baseAddress, buffer.count)
+    }
+
+    /// Bytes that a read would give now (FIONREAD, pipe(7)).
+    public static func bytesWaiting(in raw: CInt) -> Int {
+        var count: CInt = 0
+        return ioctl(raw, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+    }
+
+    /// Whether the last writer has gone (POLLHUP, poll(2)).
+    public static func hasHungUp(_ raw: CInt) -> Bool {
+        var query = pollfd(fd: raw, events: 0, revents: 0)
+        return poll(&query, 1, 0) > 0 && query.revents & Int16(POLLHUP) != 0
+    }
+
+    /// The file's number (fstat(2)); for pipes and sockets of ours, of which it cannot block.
+    public static func inode(of raw: CInt) -> UInt64? {
+        var status = stat()
+        return fstat(raw, &status) == 0 ? UInt64(status.st_ino) : nil
+    }
+
+    /// The path that /proc shows for an open file; nil if it is longer than PATH_MAX.
+    public static func path(of raw: CInt) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            let text = bytes.bindMemory(to: CChar.self)
+            return text.baseAddress.map { readlink("/proc/self/fd/\(raw)", $0, text.count) } ?? -1
+        }
+        return count > 0 && count < buffer.count ? Array(buffer.prefix(count)) : nil
+    }
+}
+
+extension Descriptor {
+    /// This process's working directory (getcwd(2)); nil when it has been removed.
+    public static func currentDirectory() -> [UInt8]? {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        guard getcwd(&buffer, buffer.count) != nil else { return nil }
+        return buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernel
+import SystemPackage
+
+/// A start on its way: what the child reads and stands on, until its report pipe ends.
+///
+/// The pipe says two things. One byte: the child has a descriptor table of its own, ours may be closed. Its end:
+/// execve(2) closed it, or the child died; which of the two stands in the outcome. At that moment the child
+/// neither uses our memory nor its stack (execve gives up the old memory before it closes descriptors, and so
+/// does exit).
+@MainActor
+public final class Launch {
+    private let loop: EventLoop
+    private let launcher: Launcher
+    private var plan: LaunchPlan?
+    private let block: LaunchBlock
+    private let slab: OpaquePointer
+    private let report: Descriptor
+    private var childsEnds: ChildsEnds?
+    private var decided: (@MainActor (LaunchFailure?) -> Void)?
+    private let held: Bool
+    private var hasLeftStack = false
+
+    private struct ChildsEnds {
+        let report: SharedDescriptor
+        let gate: SharedDescriptor?
+    }
+
+    init(
+        loop: EventLoop, launcher: Launcher, plan: LaunchPlan, block: LaunchBlock, slab: OpaquePointer,
+        reportEnd: consuming Descriptor, report: SharedDescriptor, gate: SharedDescriptor?,
+        decided: @escaping @MainActor (LaunchFailure?) -> Void
+    ) {
+        self.loop = loop
+        self.launcher = launcher
+        self.plan = plan
+        self.block = block
+        self.slab = slab
+        self.report = reportEnd
+        childsEnds = ChildsEnds(report: report, gate: gate)
+        self.decided = decided
+        held = gate != nil
+    }
+
+    /// Where the child is now: the step that a start which takes too long hangs in.
+    public var stage: LaunchStage { LaunchStage(number: pk_slab_outcome(slab).pointee.stage) }
+
+    func watch() {
+        do throws(Errno) {
+            // The loop keeps this object alive until the pipe has ended: the child may stand on our memory.
+            try loop.add(report.raw, .readable) { _ in self.read() }
+        } catch {
+            // Out of memory or watches. The child is in no one's care: it is not known to anybody yet.
+            fatalError("cannot watch a start: \(error)")
+        }
+    }
+
+    /// Lets go of the descriptors that were only passed through to the child. A child that was killed before it had a
+    /// table of its own never says so: whoever reaps it does.
+    public func childHasParted() {
+        childsEnds = nil
+        plan = nil
+    }
+
+    private func read() {
+        var byte: UInt8 = 0
+        do throws(Errno) {
+            let count = try withUnsafeMutableBytes(of: &byte) { buffer throws(Errno) in
+                try report.read(into: buffer)
+            }
+            if count == 0 { finish() } else { childHasParted() }
+        } catch {
+            // EAGAIN only: the pipe has nothing else to say.
+        }
+    }
+
+    private func finish() {
+        loop.remove(report.raw)
+        childHasParted()
+        let outcome = pk_slab_outcome(slab).pointee
+        var failure: LaunchFailure?
+        if outcome.failed != 0 {
+            failure = LaunchFailure(
+                stage: LaunchStage(number: outcome.stage), error: Errno(rawValue: outcome.error),
+                index: Int(outcome.index))
+        } else if stage != (held ? .gate : .exec) {
+            // Killed on its way: by somebody's signal, or for want of memory.
+            failure = LaunchFailure(stage: stage, error: .interrupted)
+        }
+        // A held child goes on standing on its stack until its gate has ended.
+        if !held || failure != nil { standsOnItsStackNoMore() }
+        let tell = decided
+        decided = nil
+        tell?(failure)
+    }
+
+    /// The child has ended or become its program. Of a held one whoever listens at its gate learns it.
+    public func standsOnItsStackNoMore() {
+        guard !hasLeftStack else { return }
+        hasLeftStack = true
+        launcher.giveBack(slab)
+    }
+}

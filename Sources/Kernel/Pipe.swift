@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernel
+import Glibc
+public import SystemPackage
+
+/// A pipe (pipe(7)) whose read end is ours and whose write end is for a child.
+///
+/// The two ends are open file descriptions of their own: making ours non-blocking does not show in the child.
+@MainActor
+public struct Pipe: ~Copyable {
+    public let readEnd: Descriptor
+    public let writeEnd: SharedDescriptor
+
+    /// - Throws: EMFILE, ENFILE (pipe2(2)).
+    public init() throws(Errno) {
+        var (reading, writing): (CInt, CInt) = (-1, -1)
+        try kernelResult(pk_pipe(&reading, &writing))
+        readEnd = Descriptor(taking: reading)
+        writeEnd = SharedDescriptor(Descriptor(taking: writing))
+    }
+
+    /// Leaves the write end to whoever has asked for it.
+    public consuming func intoReadEnd() -> Descriptor { readEnd }
+}
+
+/// A connected pair of Unix sockets that keeps message boundaries (socketpair(2), SOCK_SEQPACKET).
+@MainActor
+struct SocketPair: ~Copyable {
+    let ours: Descriptor
+    let theirs: SharedDescriptor
+
+    init() throws(Errno) {
+        var ends: (CInt, CInt) = (-1, -1)
+        let type = CInt(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue)
+        try withUnsafeMutablePointer(to: &ends) { pair throws(Errno) in
+            try pair.withMemoryRebound(to: CInt.self, capacity: 2) { ends throws(Errno) in
+                _ = try systemCall("socketpair") { socketpair(AF_UNIX, type, 0, ends) }
+            }
+        }
+        ours = Descriptor(taking: ends.0)
+        theirs = SharedDescriptor(Descriptor(taking: ends.1))
+    }
+
+    consuming func intoOurs() -> Descriptor { ours }
+}

@@ -1,0 +1,60 @@
+import Glibc
+// SPDX-License-Identifier: Apache-2.0
+import Kernel
+
+/// A shutdown under way.
+final class Shutdown {
+    let completion: () -> Void
+    var timer: Kernel.Timer?
+    var isKilling = false
+    init(completion: @escaping () -> Void) { self.completion = completion }
+}
+
+extension Supervisor {
+    /// Runs the stop rule of every process, kills what is left when the bound has passed, and calls `completion`
+    /// when nothing lives any more or cannot be killed.
+    /// - Returns: how many processes are being stopped.
+    @discardableResult
+    public func shutDown(completion: @escaping () -> Void) -> Int {
+        if shutdown != nil { return table.all.count { !$0.isExited } }
+        let order = Shutdown(completion: completion)
+        shutdown = order
+        let starting = table.all.filter { $0.state == .starting }
+        for process in starting {
+            abandon(process, .wrongState(reason: "shutting_down", process: nil, state: nil))
+        }
+        let living = table.all.filter { !$0.isExited }.sorted { $0.id < $1.id }
+        let remains = leftTrees()
+        for process in living + remains { stop(process, because: .shutdown) }
+        order.timer = loop.after(limits.shutdownGrace) { [weak self] in self?.killEverything() }
+        loop.later { [weak self] in self?.continueShutdown() }
+        return living.count + remains.count
+    }
+
+    /// Does not wait for stop rules: SIGKILL to every tree, and two seconds for the kernel to carry it out.
+    public func killEverything() {
+        guard let shutdown, !shutdown.isKilling else { return }
+        shutdown.isKilling = true
+        for process in table.all where !process.isExited || !process.killPlans.isEmpty {
+            process.stoppingRule = process.stoppingRule ?? .shutdown
+            _ = send(SIGKILL, to: process, .tree)
+        }
+        loop.cancel(shutdown.timer)
+        shutdown.timer = loop.after(2000) { [weak self] in self?.finishShutdown() }
+    }
+
+    /// A process, or the rest of its tree, has been stopped.
+    func stopped(_ process: ManagedProcess) { continueShutdown() }
+
+    private func continueShutdown() {
+        guard shutdown != nil else { return }
+        if table.all.allSatisfy({ $0.isExited && $0.killPlans.isEmpty }) { finishShutdown() }
+    }
+
+    private func finishShutdown() {
+        guard let shutdown else { return }
+        loop.cancel(shutdown.timer)
+        containers?.close()
+        shutdown.completion()
+    }
+}

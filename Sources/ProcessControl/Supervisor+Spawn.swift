@@ -1,0 +1,240 @@
+import Glibc
+// SPDX-License-Identifier: Apache-2.0
+import Kernel
+import SystemPackage
+
+/// A start that is not decided yet.
+final class Start {
+    let completion: (Result<ManagedProcess, Refusal>) -> Void
+    var timer: Kernel.Timer?
+    var failure: LaunchFailure?
+    /// It ended before its start was decided.
+    var exit: ChildExit?
+    var isDecided = false
+    /// Took too long: killed and answered, but not reaped yet.
+    var isAbandoned = false
+
+    init(completion: @escaping (Result<ManagedProcess, Refusal>) -> Void) { self.completion = completion }
+}
+
+extension Supervisor {
+    /// Starts a program, or creates it held. `completion` is called once, when every step up to its execve(2) has
+    /// succeeded (held: up to its gate), or one has failed.
+    public func spawn(
+        _ spec: SpawnSpec, owner: Owner, connection: ConnectionToken?,
+        completion: @escaping (Result<ManagedProcess, Refusal>) -> Void
+    ) {
+        do throws(Refusal) {
+            try admit(spec, owner: owner)
+            let id = table.newID()
+            let environment = programEnvironment(spec.program, process: id, kept: nil)
+            let process = ManagedProcess(id: id, spec: spec, owner: owner, environment: environment)
+            process.connection = connection
+            let start = Start(completion: completion)
+            try launch(process, start)
+            table.insert(process)
+            populationChanged?()
+        } catch {
+            completion(.failure(error))
+        }
+    }
+
+    private func admit(_ spec: SpawnSpec, owner: Owner) throws(Refusal) {
+        if shutdown != nil { throw .wrongState(reason: "shutting_down", process: nil, state: nil) }
+        if table.count - memory.count >= limits.processes {
+            throw .limitReached(name: "processes", maximum: limits.processes)
+        }
+        if let name = spec.name, let holder = table.holder(of: name, uid: owner.uid) {
+            throw .nameTaken(name: name, process: holder.id)
+        }
+    }
+
+    /// The environment a program gets. A process finds the server and itself in it, unless it is to be empty.
+    func programEnvironment(_ program: ProgramSpec, process: Int, kept: Environment?) -> Environment {
+        var environment: Environment
+        switch program.environmentBase {
+        case .empty: environment = Environment()
+        case .keep: environment = kept ?? baseEnvironment
+        case .inherit:
+            environment = baseEnvironment
+            if let socketPath { environment.set(Array("PROCCTL_SOCKET".utf8), to: socketPath) }
+            environment.set(Array("PROCCTL_PROCESS".utf8), to: Array(String(process).utf8))
+        }
+        for (name, value) in program.environment { environment.set(name, to: value) }
+        return environment
+    }
+
+    func programImage(_ program: ProgramSpec, environment: Environment) -> ProgramImage {
+        var directory: [UInt8]?
+        if case .path(let path) = program.directory { directory = path }
+        return ProgramImage(
+            candidates: PathSearch.candidates(for: program, environment: environment),
+            arguments: program.arguments, environment: environment.entries, directory: directory)
+    }
+
+    /// The directory as records show it.
+    func shownDirectory(_ program: ProgramSpec) -> [UInt8]? {
+        switch program.directory {
+        case .path(let path): path
+        case .descriptor(let descriptor): Descriptor.path(of: descriptor.raw)
+        case nil: homeDirectory
+        }
+    }
+
+    // MARK: Launching
+
+    private func launch(_ process: ManagedProcess, _ start: Start) throws(Refusal) {
+        let spec = process.spec
+        var plan = LaunchPlan(image: programImage(spec.program, environment: process.environment))
+        if case .descriptor(let directory) = spec.program.directory { plan.directory = directory }
+        do throws(LaunchFailure) {
+            var captured = CapturedPipes()
+            plan.mappings = try mappings(of: spec, capturing: &captured)
+            fillIn(&plan, from: spec)
+            process.cgroup = containers?.take()
+            plan.cgroup = process.cgroup?.directory.raw
+            process.startsNow = start
+            let child = try launcher.launch(plan, held: spec.hold) { [weak self] failure in
+                self?.startDecided(process, start, failure: failure)
+            }
+            adopt(child, as: process, captured: captured, start)
+        } catch {
+            process.startsNow = nil
+            if let cgroup = process.cgroup { containers?.giveBack(cgroup) }
+            throw .spawnFailed(error, path: path(of: error, in: spec))
+        }
+    }
+
+    private func fillIn(_ plan: inout LaunchPlan, from spec: SpawnSpec) {
+        plan.limits = spec.limits
+        if !spec.limits.contains(where: { $0.resource == programDescriptorLimit.resource }) {
+            // The server raised its own; programs do not see that.
+            plan.limits.append(programDescriptorLimit)
+        }
+        plan.groups = spec.groups
+        plan.group = spec.group
+        plan.user = spec.user
+        plan.session = spec.session
+        plan.umask = spec.umask
+        plan.nice = spec.nice
+        plan.noNewPrivileges = spec.noNewPrivileges
+        plan.ignored = spec.program.signals?.ignored ?? 0
+        plan.blocked = spec.program.signals?.blocked ?? 0
+    }
+
+    /// The child exists. From here on it is reaped, whatever happens.
+    private func adopt(
+        _ child: LaunchedChild, as process: ManagedProcess, captured: CapturedPipes, _ start: Start
+    ) {
+        let spec = process.spec
+        process.child = child
+        process.pid = child.pid
+        process.arguments = spec.program.arguments
+        process.directory = shownDirectory(spec.program)
+        process.hadCgroup = process.cgroup != nil && !child.cgroupRefused
+        if child.cgroupRefused, let cgroup = process.cgroup {
+            // As good as none. What refused it will refuse it again.
+            containers?.giveBack(cgroup)
+            process.cgroup = nil
+            containers = nil
+        }
+        process.session = spec.session == .new ? child.pid : getsid(0)
+        process.processGroup = spec.session == .inherit ? nil : child.pid
+        table.setPid(child.pid, of: process)
+        do throws(Errno) {
+            try loop.add(child.pidfd.raw, [.readable, .edge]) { [weak self] _ in self?.reap(process) }
+            if let pipe = captured.stdout {
+                process.stdout = try stream(pipe, of: process)
+            }
+            if let pipe = captured.stderr {
+                process.stderr = try stream(pipe, of: process)
+            }
+            try child.gate?.watch { [weak self] in self?.leftGate(process) }
+        } catch {
+            // No more watches (epoll(7), max_user_watches): it is ended and reaped by SIGCHLD.
+            start.failure = LaunchFailure(stage: .pipe, error: error)
+            try? ChildProcess.signal(child.pidfd, SIGKILL)
+        }
+        process.spec.letGoOfDescriptors()
+        start.timer = loop.after(spec.startTimeout) { [weak self] in self?.startTimedOut(process, start) }
+    }
+
+    private func stream(_ pipe: SharedDescriptor, of process: ManagedProcess) throws(Errno) -> CapturedStream {
+        let stream = try CapturedStream(
+            loop: loop, pipe: pipe, limit: process.spec.outputLimit, whenFull: process.spec.whenFull)
+        stream.ended = { [weak self] in self?.checkDrained(process) }
+        return stream
+    }
+
+    // MARK: The outcome
+
+    private func startDecided(_ process: ManagedProcess, _ start: Start, failure: LaunchFailure?) {
+        start.isDecided = true
+        if start.isAbandoned { return }
+        start.failure = start.failure ?? failure
+        guard start.failure == nil else {
+            // Answered when it is reaped: an answered failure leaves nothing behind.
+            if let exit = start.exit { startFailed(process, start, exit: exit) }
+            return
+        }
+        loop.cancel(start.timer)
+        process.startsNow = nil
+        table.markLiving(process)
+        if process.spec.hold {
+            _ = process.lifecycle.take(.heldReady)
+        } else {
+            begun(process)
+        }
+        joinLifetime(process)
+        start.completion(.success(process))
+        if let exit = start.exit { ended(process, exit) }
+    }
+
+    /// Its program runs: what counts from the start of the program.
+    func begun(_ process: ManagedProcess) {
+        _ = process.lifecycle.take(.started)
+        process.startedAt = Self.wallClock()
+        if let timeout = process.spec.timeout, process.deadlineAt == nil { setDeadline(process, after: timeout) }
+    }
+
+    /// The child of a start that failed has been reaped.
+    func startFailed(_ process: ManagedProcess, _ start: Start, exit: ChildExit) {
+        loop.cancel(start.timer)
+        forgetChild(of: process)
+        guard !start.isAbandoned else { return }
+        table.remove(process)
+        populationChanged?()
+        let failure = start.failure ?? LaunchFailure(stage: .exec, error: .ioError)
+        start.completion(.failure(.spawnFailed(failure, path: path(of: failure, in: process.spec))))
+    }
+
+    private func startTimedOut(_ process: ManagedProcess, _ start: Start) {
+        let stage = process.child?.launch.stage ?? .clone
+        let failure = LaunchFailure(stage: stage, error: .timedOut)
+        abandon(process, .spawnFailed(failure, path: path(of: failure, in: process.spec)))
+    }
+
+    /// Gives a start up: it is killed and answered, and reaped when that is possible.
+    func abandon(_ process: ManagedProcess, _ refusal: Refusal) {
+        guard let start = process.startsNow, let child = process.child, !start.isAbandoned else { return }
+        start.isAbandoned = true
+        start.failure = LaunchFailure(stage: child.launch.stage, error: .timedOut)
+        loop.cancel(start.timer)
+        try? ChildProcess.signal(child.pidfd, SIGKILL)
+        table.remove(process)
+        populationChanged?()
+        start.completion(.failure(refusal))
+    }
+
+    /// What the failing step was about, by the name the caller gave it.
+    private func path(of failure: LaunchFailure, in spec: SpawnSpec) -> [UInt8]? {
+        switch failure.stage {
+        case .exec: PathSearch.asked(spec.program, candidate: failure.index)
+        case .cwd: if case .path(let path) = spec.program.directory { path } else { nil }
+        case .stdin: if case .file(let path, _) = spec.stdin { path } else { nil }
+        case .stdout: if case .file(let path, _) = spec.stdout { path } else { nil }
+        case .stderr: if case .file(let path, _) = spec.stderr { path } else { nil }
+        default: nil
+        }
+    }
+}

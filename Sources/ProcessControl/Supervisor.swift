@@ -1,0 +1,150 @@
+public import Glibc
+// SPDX-License-Identifier: Apache-2.0
+public import Kernel
+public import SystemPackage
+
+/// The one that has all processes: commands come in here, and what the kernel tells of children.
+///
+/// Its parts, a file each: spawning, held processes, exits, waiting, killing, lifetimes, memory, shutdown.
+public final class Supervisor {
+    let loop: EventLoop
+    let launcher: Launcher
+    public let limits: Limits
+    /// This server among all that ever ran; ids of processes are unique within it.
+    public let instance: String
+    /// The environment that programs inherit.
+    let baseEnvironment: Environment
+    let serverUID: UInt32
+    let serverGID: UInt32
+    /// The socket, as programs find it in PROCCTL_SOCKET.
+    let socketPath: [UInt8]?
+    let homeDirectory: [UInt8]?
+    let programDescriptorLimit: LaunchPlan.Limit
+    let nullDevice: SharedDescriptor
+    var containers: CgroupPool?
+
+    var table = ProcessTable()
+    var memory = ExitMemory()
+    var shutdown: Shutdown?
+    /// Tells the server that a process has come or gone, for its idle exit.
+    public var populationChanged: (() -> Void)?
+    private var childSignals: SignalSource?
+    private var changesDue = false
+    /// Processes whose pidfd says that they have ended while a tracer still holds them.
+    var heldByTracers: [Int: ManagedProcess] = [:]
+
+    /// What the server found at its start and programs get unless they say otherwise.
+    public struct Settings {
+        public var instance: String
+        public var environment: [[UInt8]]
+        public var socketPath: [UInt8]?
+        public var limits = Limits()
+        /// RLIMIT_NOFILE before the server raised its own.
+        public var descriptorLimit: rlimit
+        public var cgroups: CgroupHierarchy?
+
+        public init(
+            instance: String, environment: [[UInt8]], socketPath: [UInt8]?, descriptorLimit: rlimit,
+            cgroups: CgroupHierarchy?
+        ) {
+            self.instance = instance
+            self.environment = environment
+            self.socketPath = socketPath
+            self.descriptorLimit = descriptorLimit
+            self.cgroups = cgroups
+        }
+    }
+
+    public init(loop: EventLoop, settings: Settings) throws(Errno) {
+        self.loop = loop
+        launcher = Launcher(loop: loop)
+        limits = settings.limits
+        instance = settings.instance
+        baseEnvironment = Environment(
+            entries: settings.environment.filter { entry in
+                let name = entry.prefix { $0 != UInt8(ascii: "=") }
+                return !Environment.ofTheServerAlone.contains(String(decoding: name, as: UTF8.self))
+            })
+        serverUID = geteuid()
+        serverGID = getegid()
+        socketPath = settings.socketPath
+        homeDirectory = Descriptor.currentDirectory()
+        programDescriptorLimit = LaunchPlan.Limit(
+            resource: UInt32(RLIMIT_NOFILE.rawValue), soft: UInt64(settings.descriptorLimit.rlim_cur),
+            hard: UInt64(settings.descriptorLimit.rlim_max))
+        nullDevice = SharedDescriptor(try Descriptor.open("/dev/null", O_RDWR))
+        containers = settings.cgroups.flatMap { CgroupPool($0, loop: loop) }
+        try ChildProcess.becomeSubreaper()
+        childSignals = try SignalSource(loop: loop, signals: [SIGCHLD]) { [weak self] _, _ in
+            self?.childrenChanged()
+        }
+    }
+
+    /// How trees are held together here.
+    public var containment: Containment { containers == nil ? .descendants : .cgroup }
+
+    /// Milliseconds since 1970: what `_at` members hold. clock_gettime(2), CLOCK_REALTIME.
+    public static func wallClock() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+
+    // MARK: Who
+
+    public func find(_ reference: ProcessReference, for viewer: UInt32) throws(Refusal) -> ManagedProcess {
+        try table.find(reference, viewer: viewer, serverUID: serverUID)
+    }
+
+    public func select(_ selector: ProcessSelector, for viewer: UInt32) throws(Refusal) -> [ManagedProcess] {
+        try table.select(selector, viewer: viewer, serverUID: serverUID)
+    }
+
+    /// How many processes are in each state.
+    public func counts() -> [ProcessState: Int] {
+        table.all.reduce(into: [:]) { $0[$1.state, default: 0] += 1 }
+    }
+
+    /// Whether anything lives that an idle server would abandon.
+    public var hasLiving: Bool { table.all.contains { !$0.isExited } }
+    /// When the youngest unreleased record ended, in ms since 1970.
+    public var lastExit: Int64? { table.all.compactMap(\.exitedAt).max() }
+
+    // MARK: Children
+
+    /// SIGCHLD: a hint that some child has stopped, gone on or ended; signals coalesce, so all are asked. With
+    /// many children that walk is put off a little, for all that happens meanwhile to share it.
+    private func childrenChanged() {
+        guard !changesDue else { return }
+        changesDue = true
+        let manyChildren = table.living.count > 256
+        loop.after(manyChildren ? 5 : 0) { [weak self] in self?.takeChanges() }
+    }
+
+    private func takeChanges() {
+        changesDue = false
+        for process in heldByTracers.values { reap(process) }
+        var last: Int32 = 0
+        while let change = ChildProcess.nextChange() {
+            // One that cannot be taken would be told again for ever.
+            if change.pid == last { break }
+            if let process = table.process(pid: change.pid) {
+                takeStops(of: process)
+                if change.ended { reap(process) }
+                last = change.pid
+            } else {
+                ChildProcess.takeAdopted(change.pid)
+            }
+        }
+    }
+
+    private func takeStops(of process: ManagedProcess) {
+        guard let child = process.child else { return }
+        while let event = try? ChildProcess.stopEvent(child.pidfd) {
+            switch event {
+            case .stopped: _ = process.lifecycle.take(.stopped)
+            case .continued: _ = process.lifecycle.take(.continued)
+            }
+        }
+    }
+}

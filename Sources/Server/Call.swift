@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import JSON
+import JSONRPC
+import Kernel
+import ProcessControl
+
+/// One request on its way: what it asks, what cancels it, and its answer, once.
+final class Call {
+    let request: Request
+    let connection: Connection
+    let descriptors: ReceivedDescriptors
+    private let exchange: Exchange
+    private weak var dialogue: Dialogue?
+    private(set) var isEnded = false
+    /// What came behind it waits until it is decided.
+    var holdsOthers = false
+    /// Undoes what waits on its behalf.
+    private var undo: (() -> Void)?
+    private var isCancellable = false
+    private var leases: [ManagedProcess] = []
+    private let supervisor: Supervisor
+
+    init(_ request: Request, exchange: Exchange, connection: Connection, descriptors: ReceivedDescriptors) {
+        self.request = request
+        self.exchange = exchange
+        self.connection = connection
+        self.descriptors = descriptors
+        supervisor = connection.supervisor
+    }
+
+    var isPartOfBatch: Bool { exchange.isPartOfBatch }
+    var peer: Peer { connection.peer }
+
+    func began(_ dialogue: Dialogue) { self.dialogue = dialogue }
+
+    /// It waits for something.
+    /// - Parameter undo: ends the wait without an answer.
+    func wait(cancellable: Bool = true, undo: @escaping () -> Void) {
+        if isEnded { return }
+        isCancellable = cancellable
+        self.undo = undo
+    }
+
+    /// Requests of a process's owner that name it renew its lease, and keep it while they last.
+    func names(_ processes: [ManagedProcess]) {
+        for process in processes where process.owner.uid == peer.uid {
+            leases.append(process)
+            supervisor.holdLease(process)
+        }
+    }
+
+    // MARK: Answers
+
+    func succeed(_ result: JSONValue) {
+        guard begin() else { return }
+        if let id = request.id { exchange.answer(id: id, result: result) } else { exchange.answer(nil) }
+        finish()
+    }
+
+    func fail(_ error: RPCError) {
+        guard begin() else { return }
+        exchange.answer(request.id.map { Reply.failure(id: $0, error) })
+        finish()
+    }
+
+    /// Success that is silence: the connection belongs to a program now.
+    func succeedSilently() {
+        guard begin() else { return }
+        finish()
+    }
+
+    /// Answers a call that was never started.
+    func refuseUnstarted(_ error: RPCError) {
+        isEnded = true
+        exchange.answer(request.id.map { Reply.failure(id: $0, error) })
+    }
+
+    private func begin() -> Bool {
+        if isEnded { return false }
+        isEnded = true
+        return true
+    }
+
+    private func finish() {
+        undo = nil
+        releaseLeases()
+        dialogue?.ended(self, wasStarted: true)
+        if holdsOthers {
+            holdsOthers = false
+            dialogue?.decided()
+        }
+    }
+
+    private func releaseLeases() {
+        for process in leases { supervisor.letLeaseRun(process) }
+        leases = []
+    }
+
+    // MARK: Cancelling
+
+    /// `$/cancelRequest`: the request is answered with -32800 if it is still to be answered and can be called back.
+    func cancel() {
+        if isEnded { return }
+        if dialogue == nil {
+            // Not started: it never will be.
+            refuseUnstarted(.requestCancelled())
+            connection.dialogue.ended(self, wasStarted: false)
+            return
+        }
+        guard isCancellable else { return }
+        let act = undo
+        undo = nil
+        act?()
+        fail(.requestCancelled())
+    }
+
+    /// Its connection is over.
+    func abandon() {
+        if isEnded { return }
+        isEnded = true
+        let act = undo
+        undo = nil
+        act?()
+        releaseLeases()
+    }
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+import JSON
+import JSONRPC
+import Kernel
+import ProcessControl
+import SystemPackage
+
+/// One peer: bytes and descriptors in, messages to its dialogue, replies out.
+final class Connection {
+    let peer: Peer
+    let token = ConnectionToken()
+    private let server: Server
+    /// Nil when the connection is over.
+    private var socket: ConnectedSocket?
+    private var reader: MessageReader
+    private var arrivals = DescriptorArrivals()
+    private var queue = SendQueue()
+    private(set) lazy var dialogue = Dialogue(connection: self, server: server)
+
+    /// Bytes received so far, which is what the reader counts offsets by.
+    private var received = 0
+    private var firstMessage = true
+    private var inputEnded = false
+    private var isClosed = false
+    private var isPeerGone = false
+    private var flushDue = false
+    private var interest: EventLoop.Events = .readable
+    private var whenFlushed: (() -> Void)?
+
+    init(server: Server, socket: ConnectedSocket, peer: Peer) throws(Errno) {
+        self.server = server
+        self.socket = socket
+        self.peer = peer
+        reader = MessageReader(maximumLength: server.limits.messageBytes)
+        try server.loop.add(socket.raw, interest) { [weak self] events in self?.ready(events) }
+    }
+
+    // MARK: In
+
+    private func ready(_ events: EventLoop.Events) {
+        if events.contains(.writable) { flush() }
+        if isClosed { return }
+        if events.contains(.readable) || events.contains(.hungUp) { receive(hungUp: events.contains(.hungUp)) }
+        if !isClosed, events.contains(.failed) { end() }
+    }
+
+    /// Reads one turn's worth, or, if the peer has gone, all there is: what it said last counts.
+    private func receive(hungUp: Bool) {
+        if hungUp {
+            while !isClosed, !inputEnded, receiveOnce() != nil {}
+            return peerHasGone()
+        }
+        guard wantsInput else { return }
+        _ = receiveOnce()
+        updateInterest()
+        endIfDone()
+    }
+
+    /// Nobody reads replies any more. What has been asked for and has not started yet is still carried out.
+    private func peerHasGone() {
+        guard !isClosed else { return }
+        isPeerGone = true
+        inputEnded = true
+        if let socket { server.loop.remove(socket.raw) }
+        endIfDone()
+    }
+
+    /// Nil: nothing there now.
+    private func receiveOnce() -> Int? {
+        guard let socket else { return nil }
+        let buffer = server.buffer
+        do throws(Errno) {
+            var room = buffer.count
+            if firstMessage {
+                // A connection may be handed to a program, and what the client sent behind its request belongs to
+                // that: the first message is taken to exactly its end.
+                let seen = try socket.peek(into: buffer)
+                if seen == 0 { return endInput() }
+                let extent = reader.extent(of: UnsafeRawBufferPointer(rebasing: buffer[..<seen]))
+                room = extent.count
+                if extent.complete { firstMessage = false }
+            }
+            let input = try socket.receive(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<room]))
+            if input.count == 0 { return endInput() }
+            received += input.count
+            if !input.descriptors.isEmpty || input.isTruncated {
+                arrivals.add(input.descriptors, upTo: received, isTruncated: input.isTruncated)
+            }
+            reader.push(UnsafeRawBufferPointer(rebasing: buffer[..<input.count]))
+            takeMessages { reader.next() }
+            return input.count
+        } catch .wouldBlock {
+            return nil
+        } catch {
+            end()
+            return nil
+        }
+    }
+
+    /// The peer will say no more; a last line without its newline is a message.
+    private func endInput() -> Int {
+        inputEnded = true
+        takeMessages { reader.finish() }
+        return 0
+    }
+
+    private func takeMessages(_ next: () -> (event: MessageReader.Event, endOffset: Int)?) {
+        while !isClosed, let (event, endOffset) = next() {
+            let descriptors = arrivals.take(upTo: endOffset)
+            switch event {
+            case .message(let bytes): dialogue.take(bytes, descriptors)
+            case .failure(let error, let fatal):
+                send(Reply.failure(id: .null, error))
+                if fatal {
+                    inputEnded = true
+                    return
+                }
+            }
+        }
+    }
+
+    var supervisor: Supervisor { server.supervisor }
+    /// Its replies are not being read: no further request is started.
+    var isCongested: Bool { queue.count >= server.limits.sendQueue }
+    /// Bytes read beyond the last message.
+    var hasBufferedInput: Bool { reader.bufferedBytes > 0 }
+
+    private var wantsInput: Bool {
+        !inputEnded && !dialogue.isFull && !isCongested
+    }
+
+    // MARK: Out
+
+    func send(_ message: JSONValue) {
+        send { message.write(into: &$0) }
+    }
+
+    /// Queues one message, framed as the peer frames its own.
+    func send(_ write: (inout [UInt8]) -> Void) {
+        guard !isClosed, !isPeerGone else { return }
+        if (reader.framing ?? .lines) == .lines {
+            queue.append { bytes in
+                write(&bytes)
+                bytes.append(UInt8(ascii: "\n"))
+            }
+        } else {
+            var body: [UInt8] = []
+            write(&body)
+            queue.append { Framing.headers.frame(body, into: &$0) }
+        }
+        guard !flushDue else { return }
+        // Once per round of events: replies that come together leave together.
+        flushDue = true
+        server.loop.later { [weak self] in
+            self?.flushDue = false
+            self?.flush()
+        }
+    }
+
+    private func flush() {
+        guard !isClosed, !isPeerGone, let socket else { return }
+        do throws(Errno) {
+            try queue.drain { bytes throws(Errno) in try socket.send(bytes) }
+        } catch .wouldBlock {
+            queue.compact()
+        } catch {
+            // EPIPE, ECONNRESET: the peer has gone, and what it said before has been read or will not be.
+            return end()
+        }
+        if queue.isEmpty, let act = whenFlushed {
+            whenFlushed = nil
+            act()
+            if isClosed { return }
+        }
+        dialogue.proceed()
+        updateInterest()
+        endIfDone()
+    }
+
+    private func updateInterest() {
+        guard !isClosed, !isPeerGone, let socket else { return }
+        var wanted: EventLoop.Events = []
+        if wantsInput { wanted.insert(.readable) }
+        if !queue.isEmpty, !flushDue { wanted.insert(.writable) }
+        guard wanted != interest else { return }
+        interest = wanted
+        do throws(Errno) { try server.loop.change(socket.raw, wanted) } catch { end() }
+    }
+
+    /// A request has been answered: there may be room for more, or nothing left to wait for.
+    func requestEnded() {
+        updateInterest()
+        endIfDone()
+    }
+
+    // MARK: The end
+
+    /// Half-closed, and nothing is pending: what was asked for has been answered.
+    private func endIfDone() {
+        guard inputEnded, !isClosed else { return }
+        if isPeerGone ? dialogue.hasStartedAll : dialogue.isIdle && queue.isEmpty { end() }
+    }
+
+    /// The connection is over: its waits vanish, and processes whose lifetime it was go.
+    func end() {
+        guard !isClosed else { return }
+        isClosed = true
+        if let socket, !isPeerGone { server.loop.remove(socket.raw) }
+        socket = nil
+        dialogue.close()
+        server.supervisor.connectionEnded(token)
+        server.connectionEnded(self)
+    }
+
+    /// The server ends: what has been answered leaves, as far as the peer takes it.
+    func finish() {
+        flush()
+        end()
+    }
+
+    // MARK: Handing over
+
+    /// Calls `act` when everything queued has left.
+    func afterFlush(_ act: @escaping () -> Void) {
+        if queue.isEmpty { act() } else { whenFlushed = act }
+    }
+
+    /// The socket for a program, which expects it blocking. Nothing is read from it meanwhile.
+    func lendSocket() throws(Errno) -> SharedDescriptor {
+        guard let socket else { throw .socketNotConnected }
+        server.loop.remove(socket.raw)
+        try socket.setNonblocking(false)
+        return socket.descriptor
+    }
+
+    /// The program did not start: the connection goes on.
+    func takeSocketBack() {
+        guard let socket else { return }
+        do throws(Errno) {
+            try socket.setNonblocking(true)
+            try server.loop.add(socket.raw, interest) { [weak self] events in self?.ready(events) }
+        } catch {
+            end()
+        }
+    }
+
+    /// The program has it.
+    func giveSocketAway() { end() }
+}

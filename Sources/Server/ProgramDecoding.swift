@@ -1,0 +1,69 @@
+import Glibc
+// SPDX-License-Identifier: Apache-2.0
+import JSON
+import Kernel
+import ProcessControl
+
+/// The members of `spawn` and `exec-replace` that say which program is to run. One place for both.
+struct ProgramDecoding {
+    let descriptors: ReceivedDescriptors
+
+    func arguments(_ cursor: JSONCursor) throws(JSONMismatch) -> [[UInt8]] {
+        let elements = try cursor.elements()
+        if elements.isEmpty { throw cursor.mismatch(expected: "at least one argument", found: "an empty array") }
+        var arguments: [[UInt8]] = []
+        arguments.reserveCapacity(elements.count)
+        for element in elements { arguments.append(try element.cString()) }
+        return arguments
+    }
+
+    func file(_ cursor: JSONCursor) throws(JSONMismatch) -> ProgramSpec.File {
+        guard cursor.value.kind == .array else { return .name(try cursor.cString()) }
+        let elements = try cursor.elements(maximum: 1024)
+        if elements.isEmpty { throw cursor.mismatch(expected: "at least one candidate", found: "an empty array") }
+        var candidates: [[UInt8]] = []
+        for element in elements { candidates.append(try element.cString()) }
+        return .candidates(candidates)
+    }
+
+    /// Names have no "=" and are not empty; null unsets.
+    func environment(_ cursor: JSONCursor) throws(JSONMismatch) -> [(name: [UInt8], value: [UInt8]?)] {
+        var environment: [(name: [UInt8], value: [UInt8]?)] = []
+        for (name, value) in try cursor.members() {
+            let bytes = Array(name.utf8)
+            if bytes.isEmpty || bytes.contains(UInt8(ascii: "=")) || bytes.contains(0) {
+                throw value.mismatch(
+                    expected: "the name of a variable: not empty, without \"=\" and U+0000", found: "\"\(name)\"")
+            }
+            environment.append((bytes, value.value.kind == .null ? nil : try value.cString()))
+        }
+        return environment
+    }
+
+    func directory(_ cursor: JSONCursor) throws(JSONMismatch) -> ProgramSpec.Directory {
+        if cursor.value.kind == .object, let descriptor = try descriptor(in: cursor) { return .descriptor(descriptor) }
+        return .path(try cursor.cString())
+    }
+
+    /// `"fresh"`, or the signals to start with ignored and blocked.
+    func signals(_ cursor: JSONCursor) throws(JSONMismatch) -> ProgramSpec.SignalSetup {
+        if cursor.value.kind == .string {
+            _ = try cursor.oneOf(["fresh"])
+            return ProgramSpec.SignalSetup()
+        }
+        guard cursor.value.kind == .object else {
+            throw cursor.mismatch(expected: "\"fresh\" or {\"ignored\": […], \"blocked\": […]}")
+        }
+        try cursor.requireObject(allowing: ["ignored", "blocked"])
+        return ProgramSpec.SignalSetup(
+            ignored: try cursor.ifPresent("ignored") { cursor throws(JSONMismatch) in try cursor.signalSet() } ?? 0,
+            blocked: try cursor.ifPresent("blocked") { cursor throws(JSONMismatch) in try cursor.signalSet() } ?? 0)
+    }
+
+    /// The descriptor of an object `{"fd": index}`; nil if it is another object.
+    func descriptor(in cursor: JSONCursor) throws(JSONMismatch) -> SharedDescriptor? {
+        guard let index = cursor.member("fd") else { return nil }
+        try cursor.requireObject(allowing: ["fd"])
+        return try descriptors.descriptor(at: index)
+    }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What bounds one peer, by the names that errors and `info` use. Sizes in bytes.
+public struct ServerLimits: Sendable {
+    public var messageBytes = 16 << 20
+    public var nesting = 512
+    public var batch = 1_000
+    public var pendingRequests = 1_024
+    public var connections = 1_024
+    /// A connection whose replies are not read is not read from any more.
+    public var sendQueue = 4 << 20
+    /// One `read`.
+    public var readDefault = 64 << 10
+    public var readMost = 1 << 20
+    /// Longest time a caller may name, in ms: one year.
+    public var longest: Int64 = 366 * 24 * 3600 * 1000
+
+    public init() {}
+}

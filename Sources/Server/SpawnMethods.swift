@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+import JSON
+import JSONRPC
+import Kernel
+import Logging
+import ProcessControl
+import SystemPackage
+
+/// `spawn` and `exec-replace`.
+extension Server {
+    /// The members that `spawn` and the connection form of `exec-replace` share, in the order of both.
+    private static let attributes = [
+        "user", "group", "groups", "umask", "nice", "rlimits", "no_new_privileges",
+    ]
+
+    var spawnMethods: [Method] {
+        let spawnMembers =
+            [Member.required("argv", "the program and its arguments")]
+            + SpawnDecoding.programMembers.flatMap { Member.optional($0) }
+            + SpawnDecoding.streamMembers.flatMap { Member.optional($0) }
+            + Self.attributes.flatMap { Member.optional($0) }
+            + Member.optional(
+                "signals", "name", "labels", "timeout_ms", "stop", "lifetime", "output", "hold", "session",
+                "start_timeout_ms")
+        let replaceMembers =
+            Member.optional("process", "argv") + SpawnDecoding.programMembers.flatMap { Member.optional($0) }
+            + Member.optional("signals", "connection")
+            + SpawnDecoding.streamMembers.flatMap { Member.optional($0) }
+            + Self.attributes.flatMap { Member.optional($0) }
+            + Member.optional(
+                "name", "labels", "timeout_ms", "stop", "lifetime", "session", "start_timeout_ms")
+        return [
+            Method("spawn", spawnMembers, delaysOthers: true) { [unowned self] in try spawn($0, $1) },
+            Method("exec-replace", replaceMembers, delaysOthers: true) { [unowned self] in try replace($0, $1) },
+        ]
+    }
+
+    private func decoding(_ call: Call) -> SpawnDecoding {
+        SpawnDecoding(program: ProgramDecoding(descriptors: call.descriptors), limits: supervisor.limits)
+    }
+
+    private func owner(of call: Call) -> Owner { Owner(uid: call.peer.uid, gid: call.peer.gid) }
+
+    // MARK: spawn
+
+    private func spawn(_ call: Call, _ parameters: JSONCursor) throws {
+        let spec = try decoding(call).decode(parameters)
+        supervisor.spawn(spec, owner: owner(of: call), connection: call.connection.token) { [self] result in
+            answer(call, result)
+        }
+    }
+
+    private func answer(_ call: Call, _ result: Result<ManagedProcess, Refusal>) {
+        switch result {
+        case .success(let process):
+            log.info(
+                "started",
+                metadata: [
+                    "process": "\(process.id)", "pid": "\(process.pid ?? 0)", "peer": "\(call.peer.pid)",
+                    "state": "\(process.state.rawValue)",
+                ])
+            call.succeed(record(process))
+        case .failure(let refusal):
+            let error = RPCError(refusal)
+            log.info("not started", metadata: ["error": "\(error.message)", "peer": "\(call.peer.pid)"])
+            call.fail(error)
+        }
+    }
+
+    // MARK: exec-replace
+
+    private func replace(_ call: Call, _ parameters: JSONCursor) throws {
+        let ofConnection = try parameters.ifPresent("connection") { try $0.boolean() }
+        if ofConnection == true { return try replaceConnection(call, parameters) }
+        guard let target = parameters.member("process") else {
+            throw parameters.mismatch(expected: "\"process\", or \"connection\": true", found: "neither")
+        }
+        for name in SpawnDecoding.streamMembers + Self.attributes + Self.managementOfConnection {
+            guard let cursor = parameters.member(name) else { continue }
+            throw cursor.mismatch(expected: "only with \"connection\": true", found: cursor.value.kind.rawValue)
+        }
+        let decoding = ProgramDecoding(descriptors: call.descriptors)
+        let replacement = try replacement(parameters, decoding)
+        let process = try supervisor.find(try target.process(), for: call.peer.uid)
+        call.names([process])
+        supervisor.replace(process, with: replacement) { [self] result in answer(call, result) }
+    }
+
+    private static let managementOfConnection = [
+        "name", "labels", "timeout_ms", "stop", "lifetime", "session", "start_timeout_ms",
+    ]
+
+    private func replacement(_ parameters: JSONCursor, _ decoding: ProgramDecoding) throws -> Replacement {
+        var replacement = Replacement()
+        replacement.arguments = try parameters.ifPresent("argv") { try decoding.arguments($0) }
+        replacement.file = try parameters.ifPresent("file") { try decoding.file($0) }
+        replacement.environment = try parameters.ifPresent("env") { try decoding.environment($0) } ?? []
+        replacement.environmentBase =
+            try parameters.ifPresent("env_base") { try $0.choice(ProgramSpec.EnvironmentBase.self) } ?? .keep
+        replacement.directory = try parameters.ifPresent("cwd") { try decoding.directory($0) }
+        replacement.signals = try parameters.ifPresent("signals") { try decoding.signals($0) }
+        return replacement
+    }
+
+    /// The program takes the place of the server at the other end of this connection. Success is silence.
+    private func replaceConnection(_ call: Call, _ parameters: JSONCursor) throws {
+        if let cursor = parameters.member("process") {
+            throw cursor.mismatch(expected: "no process beside \"connection\": true", found: "one")
+        }
+        if parameters.member("argv") == nil {
+            throw parameters.mismatch(expected: "\"argv\" beside \"connection\": true", found: "nothing")
+        }
+        if let lifetime = parameters.member("lifetime"), try lifetime.lifetime() == .connection {
+            throw lifetime.mismatch(expected: "another lifetime: the connection ends here", found: "\"connection\"")
+        }
+        if let base = parameters.member("env_base"), try base.string() == "keep" {
+            throw base.mismatch(expected: "\"inherit\" or \"empty\" beside \"connection\": true", found: "\"keep\"")
+        }
+        var spec = try decoding(call).decode(parameters)
+        let connection = call.connection
+        if let reason = reasonToKeepConnection(call) {
+            throw Refusal.wrongState(reason: reason, process: nil, state: nil)
+        }
+        connection.afterFlush { [self] in
+            do throws(Errno) {
+                let socket = try connection.lendSocket()
+                if parameters.member("stdin") == nil { spec.stdin = .descriptor(socket) }
+                if parameters.member("stdout") == nil { spec.stdout = .descriptor(socket) }
+            } catch {
+                return call.fail(.internalError("the socket cannot be handed over: \(error.name)"))
+            }
+            supervisor.spawn(spec, owner: owner(of: call), connection: nil) { [self] result in
+                switch result {
+                case .success(let process):
+                    log.info(
+                        "took over a connection",
+                        metadata: ["process": "\(process.id)", "peer": "\(call.peer.pid)"])
+                    call.succeedSilently()
+                    connection.giveSocketAway()
+                case .failure(let refusal):
+                    connection.takeSocketBack()
+                    call.fail(RPCError(Self.asExec(refusal)))
+                }
+            }
+        }
+    }
+
+    private static func asExec(_ refusal: Refusal) -> Refusal {
+        guard case .spawnFailed(let failure, let path) = refusal else { return refusal }
+        return .execFailed(failure, path: path, process: nil)
+    }
+
+    private func reasonToKeepConnection(_ call: Call) -> String? {
+        if call.isPartOfBatch { return "in_a_batch" }
+        if call.connection.dialogue.isBusy(besides: call) { return "requests_pending" }
+        if call.connection.token.holdsProcesses { return "processes_of_this_connection" }
+        if call.connection.hasBufferedInput { return "input_buffered" }
+        return nil
+    }
+}

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: the zoo of misbehaving children, a server for many small tests, fresh servers for rough ones."""
+
+import atexit
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import tempfile
+
+import hypothesis
+import pytest
+import serverproc
+
+ZOO = pathlib.Path(__file__).resolve().parent.parent / "Zoo"
+
+# A thousand connections of our own need more than the usual soft limit.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 4096)) if _hard > 0 else 4096, _hard))
+
+# What hypothesis stores goes with the run, not into the repository.
+_stored = tempfile.mkdtemp(prefix="hypothesis-")
+atexit.register(shutil.rmtree, _stored, ignore_errors=True)
+hypothesis.configuration.set_hypothesis_home_dir(_stored)
+
+# Real processes take real time: no deadline per example. The same examples on every run: a failure can be repeated.
+hypothesis.settings.register_profile(
+    "behaviour",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("behaviour")
+
+
+@pytest.fixture(scope="session")
+def zoo():
+    """zoo(name): the path of a compiled child; in a directory every user can enter."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="zoo-"))
+    directory.chmod(0o755)
+
+    def program(name):
+        target = directory / name
+        if not target.exists():
+            compiler = os.environ.get("CC", "cc")
+            subprocess.run(
+                [compiler, "-std=gnu17", "-O1", "-Wall", "-Wextra", "-o", str(target), str(ZOO / (name + ".c"))],
+                check=True,
+            )
+        return str(target)
+
+    yield program
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+class Shared:
+    """The session's server; replaced by a new one once it died or failed an audit, so that one fault fails one test."""
+
+    def __init__(self):
+        self.server = None
+
+    def take(self):
+        if self.server is None:
+            self.server = serverproc.Server().warm_up()
+        return self.server
+
+    def drop(self):
+        if self.server is not None:
+            self.server.end()
+            self.server = None
+
+
+@pytest.fixture(scope="session")
+def shared():
+    holder = Shared()
+    yield holder
+    holder.drop()
+
+
+@pytest.fixture
+def server(shared):
+    """The session's server, audited after the test."""
+    yield shared.take()
+    try:
+        shared.server.audit()
+    except BaseException:
+        shared.drop()
+        raise
+
+
+@pytest.fixture
+def connect(server):
+    """connect(framing="lines"): a new connection to the session's server, closed after the test."""
+    clients = []
+
+    def make(framing="lines"):
+        clients.append(server.connect(framing))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(connect):
+    """One connection to the session's server."""
+    return connect()
+
+
+@pytest.fixture
+def fresh():
+    """fresh(...): a server of the test's own (arguments of serverproc.Server); audited at the end when still alive."""
+    servers = []
+
+    def make(**options):
+        servers.append(serverproc.Server(**options).warm_up())
+        return servers[-1]
+
+    yield make
+    try:
+        for server in servers:
+            if server.process.poll() is None:
+                server.audit()
+    finally:
+        for server in servers:
+            server.end()
+
+
+@pytest.fixture
+def room():
+    """A directory of the test's own that every user can enter."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="room-"))
+    directory.chmod(0o755)
+    yield directory
+    subprocess.run(["chmod", "-R", "u+rwx", str(directory)], check=False)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def place():
+    """A directory of ours, 0700, short enough for a socket path."""
+    directory = serverproc.short_directory()
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)

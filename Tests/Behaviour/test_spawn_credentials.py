@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who a program is and what it may use: ids, groups, umask, nice, limits, privileges, signals, session."""
+
+import os
+import resource
+import signal
+
+import procfs
+import pytest
+from support import NOBODY, ROOT, can, failure, mask_of, probe, spawn, start_failure
+
+UID, GID = os.getuid(), os.getgid()
+UNLIMITED = -1
+
+
+def test_ids_default_to_the_servers(client, zoo):
+    seen = probe(client, zoo)
+    assert seen["uids"] == [UID] * 3 and seen["gids"] == [GID] * 3
+    assert sorted(seen["groups"]) == sorted(os.getgroups())
+
+
+def test_own_ids_may_be_asked_for(client, zoo):
+    seen = probe(client, zoo, user=UID, group=GID)
+    assert seen["uids"] == [UID] * 3 and seen["gids"] == [GID] * 3
+
+
+def test_another_user(client, zoo):
+    if ROOT:
+        seen = probe(client, zoo, user=NOBODY, group=NOBODY, groups=[NOBODY, 12345])
+        assert seen["uids"] == [NOBODY] * 3 and seen["gids"] == [NOBODY] * 3
+        assert sorted(seen["groups"]) == [12345, NOBODY]
+    else:
+        start_failure(client, [zoo("probe")], "uid", "EPERM", user=0)
+
+
+def test_another_group(client, zoo):
+    if ROOT:
+        assert probe(client, zoo, group=NOBODY)["gids"] == [NOBODY] * 3
+    else:
+        start_failure(client, [zoo("probe")], "gid", "EPERM", group=0)
+
+
+def test_supplementary_groups(client, zoo):
+    if ROOT:
+        assert sorted(probe(client, zoo, groups=[1, 2, 70000])["groups"]) == [1, 2, 70000]
+        assert probe(client, zoo, groups=[])["groups"] == []
+    else:
+        start_failure(client, [zoo("probe")], "groups", "EPERM", groups=[0])
+
+
+def test_names(client, zoo):
+    if ROOT:
+        seen = probe(client, zoo, user="root", group="root", groups=["root"])
+        assert seen["uids"] == [0] * 3 and seen["gids"] == [0] * 3 and seen["groups"] == [0]
+    else:
+        start_failure(client, [zoo("probe")], "uid", "EPERM", user="root")
+    for member in ("user", "group"):
+        error = failure(spawn, client, ["true"], **{member: "no-such-name-here"})
+        assert error.code in (3, -32602) and "no-such-name-here" in str(error), error
+
+
+def test_the_parent_stays_who_it_is(server, client, zoo):
+    """setuid in a child that shares our memory must not go through glibc, which would change the server."""
+    if ROOT:
+        probe(client, zoo, user=NOBODY, group=NOBODY, groups=[])
+    assert procfs.status(server.pid, "Uid").split() == [str(UID)] * 4
+    assert procfs.status(server.pid, "Gid").split() == [str(GID)] * 4
+
+
+@pytest.mark.parametrize(
+    "mask, expected", [(0, 0), (0o027, 0o027), (511, 0o777), ("022", 0o022), ("0", 0), ("777", 0o777)]
+)
+def test_umask(client, zoo, mask, expected):
+    assert probe(client, zoo, umask=mask)["umask"] == expected
+
+
+def test_umask_defaults_to_the_one_at_the_servers_start(fresh, zoo):
+    with fresh(preexec=lambda: os.umask(0o026)).connect() as client:
+        assert probe(client, zoo)["umask"] == 0o026
+
+
+def test_nice(client, zoo):
+    base = os.getpriority(os.PRIO_PROCESS, 0)
+    assert probe(client, zoo)["nice"] == base
+    assert probe(client, zoo, nice=19)["nice"] == 19
+    assert probe(client, zoo, nice=base)["nice"] == base
+    if can(lambda: os.setpriority(os.PRIO_PROCESS, 0, -5)):
+        assert probe(client, zoo, nice=-5)["nice"] == -5
+    else:
+        start_failure(client, [zoo("probe")], "nice", "EACCES", nice=-5)
+
+
+def test_limits_default_to_those_at_the_servers_start(fresh, zoo):
+    """The server raises its own number of files; programs do not see that."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    def fewer():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+
+    with fresh(preexec=fewer).connect() as client:
+        assert probe(client, zoo)["rlimits"]["nofile"] == [300, hard]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nofile",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+        "as",
+    ],
+)
+def test_each_limit(client, zoo, name):
+    before = probe(client, zoo)["rlimits"][name]
+    most = before[1] if before[1] != UNLIMITED else 1 << 40
+    soft = min(most, 1 << 30) if name in ("stack", "as", "data", "fsize", "cpu", "nproc") else min(most, 64)
+    assert probe(client, zoo, rlimits={name: {"soft": soft}})["rlimits"][name] == [soft, before[1]]
+    assert probe(client, zoo, rlimits={name: {"soft": soft, "hard": most}})["rlimits"][name] == [soft, most]
+    assert probe(client, zoo, rlimits={name: soft})["rlimits"][name] == [soft, soft]
+
+
+def test_unlimited(client, zoo):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if can(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))):
+        assert probe(client, zoo, rlimits={"fsize": "unlimited"})["rlimits"]["fsize"] == [UNLIMITED, UNLIMITED]
+    assert probe(client, zoo)["rlimits"]["fsize"] == list(before)
+
+
+def test_a_limit_that_cannot_be_raised(client, zoo):
+    def raised():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 30, 1 << 30))
+
+    if can(raised):
+        assert probe(client, zoo, rlimits={"nofile": 1 << 30})["rlimits"]["nofile"] == [1 << 30, 1 << 30]
+    else:
+        start_failure(client, [zoo("probe")], "rlimits", "EPERM", rlimits={"nofile": 1 << 30})
+
+
+def test_soft_above_hard(client, zoo):
+    error = failure(spawn, client, [zoo("probe")], rlimits={"core": {"soft": 2, "hard": 1}})
+    assert error.code == -32602 or (error.data["stage"], error.data["errno_name"]) == ("rlimits", "EINVAL"), error
+
+
+def test_no_new_privileges(client, zoo):
+    assert probe(client, zoo)["no_new_privs"] == 0
+    assert probe(client, zoo, no_new_privileges=True)["no_new_privs"] == 1
+    assert probe(client, zoo, no_new_privileges=False)["no_new_privs"] == 0
+
+
+def signals_of(seen):
+    return {name: int(seen[name], 16) for name in ("SigIgn", "SigBlk", "SigCgt", "SigPnd", "ShdPnd")}
+
+
+CLEAN = {"SigIgn": 0, "SigBlk": 0, "SigCgt": 0, "SigPnd": 0, "ShdPnd": 0}
+
+
+def test_signals_start_fresh(client, zoo):
+    assert signals_of(probe(client, zoo)) == CLEAN
+
+
+def test_signals_start_fresh_whatever_the_server_inherited(fresh, zoo):
+    """nohup, a shell's &, Python's SIGPIPE, a parent that blocks signals (pitfall 32)."""
+
+    def spoil():
+        for number in (
+            signal.SIGINT,
+            signal.SIGQUIT,
+            signal.SIGHUP,
+            signal.SIGPIPE,
+            signal.SIGUSR1,
+            signal.SIGCHLD,
+            signal.SIGRTMIN + 3,
+        ):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2, signal.SIGTERM, signal.SIGCHLD, signal.SIGRTMAX})
+
+    server = fresh(preexec=spoil)
+    with server.connect() as client:
+        assert signals_of(probe(client, zoo)) == CLEAN
+        record = spawn(client, [zoo("exits"), "3"])
+        assert client.request("wait", {"processes": record["id"]})["done"][0]["exit"] == {"code": 3}
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0, "a blocked SIGTERM still ends the server"
+
+
+def test_signals_as_asked(client, zoo):
+    seen = probe(client, zoo, signals={"ignored": ["PIPE", "SIGXFSZ", 10], "blocked": ["USR2", "SIGRTMIN+3", 64]})
+    assert signals_of(seen) == dict(CLEAN, SigIgn=mask_of(13, 25, 10), SigBlk=mask_of(12, 37, 64))
+    assert signals_of(probe(client, zoo, signals={})) == CLEAN
+    assert signals_of(probe(client, zoo, signals="fresh")) == CLEAN
+
+
+def test_a_session_of_its_own(client, zoo):
+    seen = probe(client, zoo)
+    assert seen["session"] == seen["pgid"] == seen["pid"] and seen["tty"] is False
+
+
+def test_a_group_of_its_own(server, client, zoo):
+    seen = probe(client, zoo, session="group")
+    assert seen["pgid"] == seen["pid"] and seen["session"] == procfs.stat(server.pid)["session"]
+
+
+def test_the_servers_group(server, client, zoo):
+    seen = probe(client, zoo, session="inherit")
+    assert (seen["session"], seen["pgid"]) == tuple(procfs.stat(server.pid)[key] for key in ("session", "pgid"))
+
+
+@pytest.mark.parametrize("session", ["new", "group", "inherit"])
+def test_the_record_has_the_session(server, client, zoo, session):
+    record = spawn(client, [zoo("waits")], session=session)
+    assert record["session"] == procfs.stat(record["pid"])["session"]
+    assert record["owner"] == {"uid": UID, "gid": GID}
+
+
+def test_kill_of_a_process_in_the_servers_group_spares_the_server(server, client, zoo):
+    record = spawn(client, [zoo("waits")], session="inherit")
+    answer = client.request("kill", {"processes": record["id"], "signal": "KILL", "scope": "tree", "wait": True})
+    assert answer["processes"][0]["survivors"] == [] and procfs.alive(server.pid)
+    record = spawn(client, [zoo("waits")], session="inherit")
+    try:
+        client.request("kill", {"processes": record["id"], "signal": "KILL", "scope": "group"})
+    except Exception as error:
+        assert error.code in (5, 6, 9), "refusing is honest: the group is the server's own"
+    assert client.request("ping") and procfs.alive(server.pid)
