@@ -1,5 +1,5 @@
-public import Glibc
 // SPDX-License-Identifier: Apache-2.0
+public import Glibc
 public import SystemPackage
 
 /// An owned file descriptor: closed when its owner goes, moved but never copied.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernel
-public import Glibc
+import Glibc
 public import SystemPackage
 
 /// Signals to this process as events of the loop (signalfd(2)). They are blocked from then on.
@@ -12,7 +12,7 @@ public final class SignalSource {
     /// - Parameter handler: called for each signal taken; SIGCHLD and the like coalesce, so a call means "at
     ///   least one".
     public init(
-        loop: EventLoop, signals: [CInt], handler: @escaping @MainActor (_ signal: CInt, _ sender: pid_t) -> Void
+        loop: EventLoop, signals: [CInt], handler: @escaping @MainActor (_ signal: CInt, _ sender: Int32) -> Void
     ) throws(Errno) {
         self.loop = loop
         descriptor = Descriptor(taking: try kernelResult(pk_signal_descriptor(signals, signals.count)))
@@ -27,7 +27,13 @@ public final class SignalSource {
         }
     }
 
-    deinit {}
+    /// Blocks signals that a source will take later; those that come meanwhile wait.
+    public static func block(_ signals: [CInt]) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in signals { sigaddset(&set, signal) }
+        sigprocmask(SIG_BLOCK, &set, nil)
+    }
 
     /// Ends the watch; the signals stay blocked.
     public func close() { loop.remove(descriptor.raw) }

@@ -1,5 +1,5 @@
-import Glibc
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 public import SystemPackage
 
 /// The one place where a system call's -1 becomes an `Errno`.

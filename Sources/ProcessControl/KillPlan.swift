@@ -62,7 +62,6 @@ final class KillPlan {
     /// The caller waits until nothing is left; else the plan is only there to escalate.
     let waits: Bool
     var timers: [Kernel.Timer] = []
-    var lookTimer: Kernel.Timer?
 
     init(
         _ report: KillReport, scope: KillScope, escalateAfter: Int64?, waits: Bool,

@@ -1,5 +1,5 @@
-import Glibc
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Kernel
 import SystemPackage
 
@@ -8,102 +8,114 @@ import SystemPackage
 /// Nothing is ever signalled by a bare pid: it is opened as a pidfd first, then asked once more whether it still
 /// belongs, so that a number which has come to mean another process is not hit (pidfd_open(2)).
 extension Supervisor {
-    /// Who lives in a scope now, the process itself first.
-    func members(of process: ManagedProcess, _ scope: KillScope) -> [Int32] {
-        let own = process.child.map { _ in process.pid ?? 0 }
+    func look() -> TreeSnapshot {
+        TreeSnapshot { self.table.process(pid: $0) != nil }
+    }
+
+    /// Whether the members of a scope can only be told from a look at all processes.
+    func needsLook(_ process: ManagedProcess, _ scope: KillScope) -> Bool {
         switch scope {
-        case .process: return own.map { [$0] } ?? []
-        case .group:
-            guard let group = process.processGroup else { return own.map { [$0] } ?? [] }
-            return ProcFS.all().filter { $0.pgid == group && !$0.isDead && isForeign($0.pid) }.map(\.pid)
-        case .tree:
-            if process.hadCgroup { return (process.cgroup?.members() ?? []).filter(isForeign) }
-            return treeWithoutCgroup(process)
+        case .process: false
+        case .group: process.processGroup != nil
+        case .tree: !process.hadCgroup
         }
     }
 
-    /// Neither init nor the server itself.
-    private func isForeign(_ pid: Int32) -> Bool { pid > 1 && pid != getpid() }
-
-    /// Its descendants, its session, and orphans that have come to us with its mark in their environment, with what
-    /// lives below those. The mark is a hint: a program can take it off.
-    private func treeWithoutCgroup(_ process: ManagedProcess) -> [Int32] {
-        let own = process.child.map { _ in process.pid ?? 0 }
-        let session = process.spec.session == .new ? process.pid : nil
-        var found: [Int32] = []
-        if let pid = process.pid, own != nil || session != nil {
-            found = ProcFS.descendants(of: pid, alsoSession: session)
+    /// Who lives in a scope now, the process itself first.
+    func members(of process: ManagedProcess, _ scope: KillScope, _ snapshot: TreeSnapshot? = nil) -> [Int32] {
+        let own = process.child.map { [$0.pid] } ?? []
+        switch scope {
+        case .process: return own
+        case .tree where process.hadCgroup:
+            return (process.cgroup?.members() ?? []).filter { $0 > 1 && $0 != getpid() }
+        case .group:
+            guard let group = process.processGroup else { return own }
+            return (snapshot ?? look()).members(ofGroup: group)
+        case .tree:
+            let session = process.spec.session == .new ? process.pid : nil
+            let found = (snapshot ?? look()).tree(
+                leader: process.child?.pid, session: session, mark: TreeSnapshot.mark(of: process.id))
+            // A managed process is its own tree, even when it was started from within this one.
+            return own + found.filter { table.process(pid: $0).map { $0 === process } ?? true }
         }
-        let mark = Array("PROCCTL_PROCESS=\(process.id)".utf8)
-        for orphan in ProcFS.children(of: getpid()) where table.process(pid: orphan) == nil {
-            guard !found.contains(orphan), ProcFS.environment(of: orphan).contains(mark) else { continue }
-            found.append(orphan)
-            found += ProcFS.descendants(of: orphan).filter { !found.contains($0) }
-        }
-        let living = found.filter { isForeign($0) && table.process(pid: $0).map { $0 === process } ?? true }
-        return (own.map { [$0] } ?? []) + living.filter { $0 != own }
     }
 
     /// Exited processes of whose trees something lives.
     func leftTrees() -> [ManagedProcess] {
         let exited = table.all.filter(\.isExited)
-        var left = exited.filter { $0.cgroup != nil }
-        if exited.contains(where: { !$0.hadCgroup }) {
-            // One look at all processes, not one for each record.
-            let all = ProcFS.all().filter { !$0.isDead }
-            let sessions = Set(all.map(\.session))
-            let marks = all.filter { $0.ppid == getpid() }.flatMap { ProcFS.environment(of: $0.pid) }
-            let marked = Set(marks)
-            left += exited.filter { process in
-                guard !process.hadCgroup else { return false }
-                return process.spec.session == .new && process.pid.map(sessions.contains) == true
-                    || marked.contains(Array("PROCCTL_PROCESS=\(process.id)".utf8))
-            }
-        }
-        return left.sorted { $0.id < $1.id }
+        let snapshot = exited.contains { !$0.hadCgroup } ? look() : nil
+        return exited.filter { process in
+            process.hadCgroup ? process.cgroup != nil : !members(of: process, .tree, snapshot).isEmpty
+        }.sorted { $0.id < $1.id }
     }
 
-    /// Sends a signal to a scope. Returns whom it reached.
-    func send(_ signal: Int32, to process: ManagedProcess, _ scope: KillScope) -> [Int32] {
-        if scope == .process { return signalLeader(process, signal) ? [process.pid ?? 0] : [] }
-        thaw(process, signal)
-        if scope == .tree, signal == SIGKILL, let cgroup = process.cgroup {
-            let members = cgroup.members()
-            // Kills also what forks at this moment (Linux 5.14); else member by member, below.
-            if (try? cgroup.kill()) != nil { return members }
+    // MARK: Signals
+
+    /// Sends a signal to a scope of each process. Returns whom it reached, in their order.
+    func send(_ signal: Int32, to processes: [(process: ManagedProcess, scope: KillScope)]) -> [[Int32]] {
+        var reached: [[Int32]] = Array(repeating: [], count: processes.count)
+        var open: [Int] = []
+        for (index, (process, scope)) in processes.enumerated() {
+            if scope == .process {
+                reached[index] = signalLeader(process, signal) ? [process.pid ?? 0] : []
+            } else if let killed = killCgroup(of: process, signal, scope) {
+                reached[index] = killed
+            } else {
+                if scope == .tree { thaw(process, signal) }
+                open.append(index)
+            }
         }
         // Until a look finds nobody new: a fork between the look and the signal is found by the next one.
-        var reached: [Int32] = []
-        for _ in 0..<Self.rounds {
-            let new = members(of: process, scope).filter { !reached.contains($0) }
-            if new.isEmpty { break }
-            let signalled = signalEach(new, signal, of: process, scope)
-            if signalled.isEmpty { break }
-            reached += signalled
+        for _ in 0..<Self.rounds where !open.isEmpty {
+            open = signalNew(signal, processes, open, &reached)
         }
         return reached
     }
 
     private static let rounds = 10
 
-    private func signalEach(
-        _ pids: [Int32], _ signal: Int32, of process: ManagedProcess, _ scope: KillScope
-    ) -> [Int32] {
-        var opened: [(pid: Int32, pidfd: SharedDescriptor)] = []
-        for pid in pids {
-            if pid == process.pid, process.child != nil { continue }
-            if let pidfd = try? ChildProcess.open(pid) { opened.append((pid, SharedDescriptor(pidfd))) }
-        }
-        let still = opened.isEmpty ? [] : Set(members(of: process, scope))
-        var reached: [Int32] = []
-        if pids.contains(process.pid ?? 0), signalLeader(process, signal) { reached.append(process.pid ?? 0) }
-        for (pid, pidfd) in opened where still.contains(pid) {
-            if ChildProcess.signal(raw: pidfd.raw, signal) {
-                wake(pid, after: signal, pidfd.raw)
-                reached.append(pid)
+    /// One round over those of `processes` that `open` names. Returns those in which somebody new was found.
+    private func signalNew(
+        _ signal: Int32, _ processes: [(process: ManagedProcess, scope: KillScope)], _ open: [Int],
+        _ reached: inout [[Int32]]
+    ) -> [Int] {
+        let first = open.contains { needsLook(processes[$0].process, processes[$0].scope) } ? look() : nil
+        var found: [(index: Int, pid: Int32, pidfd: SharedDescriptor)] = []
+        var leaders: [Int] = []
+        for index in open {
+            let (process, scope) = processes[index]
+            for pid in members(of: process, scope, first) where !reached[index].contains(pid) {
+                if pid == process.child?.pid {
+                    leaders.append(index)
+                } else if let pidfd = try? ChildProcess.open(pid) {
+                    found.append((index, pid, SharedDescriptor(pidfd)))
+                }
             }
         }
-        return reached
+        let second = first != nil && !found.isEmpty ? look() : nil
+        var still: [Int: Set<Int32>] = [:]
+        for index in Set(found.map(\.index)) {
+            still[index] = Set(members(of: processes[index].process, processes[index].scope, second))
+        }
+        var touched: Set<Int> = []
+        for index in leaders where signalLeader(processes[index].process, signal) {
+            reached[index].append(processes[index].process.pid ?? 0)
+            touched.insert(index)
+        }
+        for (index, pid, pidfd) in found where still[index]?.contains(pid) == true {
+            guard ChildProcess.signal(raw: pidfd.raw, signal) else { continue }
+            wake(pid, after: signal, pidfd.raw)
+            reached[index].append(pid)
+            touched.insert(index)
+        }
+        return touched.sorted()
+    }
+
+    /// The whole tree at once, forks of this moment included (Linux 5.14). Nil where that cannot be.
+    private func killCgroup(of process: ManagedProcess, _ signal: Int32, _ scope: KillScope) -> [Int32]? {
+        guard scope == .tree, signal == SIGKILL, let cgroup = process.cgroup else { return nil }
+        let members = cgroup.members()
+        return (try? cgroup.kill()) == nil ? nil : members
     }
 
     private func signalLeader(_ process: ManagedProcess, _ signal: Int32) -> Bool {

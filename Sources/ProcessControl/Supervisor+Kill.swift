@@ -1,5 +1,5 @@
-import Glibc
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Kernel
 
 /// A kill of several processes that a caller waits for.
@@ -47,16 +47,17 @@ extension Supervisor {
             return nil
         }
         let ticket = KillTicket(count: processes.count, completion: completion)
-        for (index, process) in processes.enumerated() {
+        var orders: [KillOrder] = []
+        for process in processes {
             let signal = request.signal ?? process.stop.signal
-            if signal > 0, !process.isExited { process.signalsSent |= 1 << UInt64(signal - 1) }
+            if !process.isExited { process.signalsSent |= 1 << UInt64(signal - 1) }
             if request.escalateAfter != nil { process.signalsSent |= 1 << UInt64(SIGKILL - 1) }
-            let plan = startPlan(
-                process, signal: signal, scope: request.scope, escalateAfter: request.escalateAfter,
-                waits: request.wait, bound: request.timeout ?? limits.killWait
-            ) { report in ticket.take(report, at: index) }
-            ticket.plans.append(plan)
+            orders.append(
+                KillOrder(
+                    process: process, signal: signal, scope: request.scope, escalateAfter: request.escalateAfter,
+                    waits: request.wait, bound: request.timeout ?? limits.killWait))
         }
+        ticket.plans = startPlans(orders) { index, report in ticket.take(report, at: index) }
         return ticket.left > 0 ? ticket : nil
     }
 
@@ -66,47 +67,64 @@ extension Supervisor {
         for plan in ticket.plans { plan.forgetCaller() }
     }
 
-    /// Runs a process's stop rule, on what is left of its tree, for a reason of the server's own.
-    func stop(_ process: ManagedProcess, because rule: ExitReason) {
-        guard process.stoppingRule == nil else { return }
-        process.stoppingRule = rule
-        _ = startPlan(
-            process, signal: process.stop.signal, scope: .tree, escalateAfter: process.stop.grace, waits: true,
-            bound: nil
-        ) { _ in }
+    /// Runs the stop rules of processes, on what is left of their trees, for a reason of the server's own.
+    func stop(_ processes: [ManagedProcess], because rule: ExitReason) {
+        var orders: [KillOrder] = []
+        for process in processes where process.stoppingRule == nil {
+            process.stoppingRule = rule
+            orders.append(
+                KillOrder(
+                    process: process, signal: process.stop.signal, scope: .tree, escalateAfter: process.stop.grace,
+                    waits: true, bound: nil))
+        }
+        _ = startPlans(orders) { _, _ in }
     }
 
     // MARK: Plans
 
+    /// All at once: where it takes a look at the whole machine to find a tree, one look serves all.
+    private func startPlans(
+        _ orders: [KillOrder], completion: @escaping (Int, KillReport) -> Void
+    ) -> [KillPlan] {
+        var reached: [[Int32]] = Array(repeating: [], count: orders.count)
+        for (signal, group) in Dictionary(grouping: orders.indices, by: { orders[$0].signal }) {
+            let signalled = send(signal, to: group.map { (orders[$0].process, orders[$0].scope) })
+            for (index, pids) in zip(group, signalled) { reached[index] = pids }
+        }
+        return orders.indices.map { index in
+            startPlan(orders[index], signalled: reached[index]) { completion(index, $0) }
+        }
+    }
+
     private func startPlan(
-        _ process: ManagedProcess, signal: Int32, scope: KillScope, escalateAfter: Int64?, waits: Bool, bound: Int64?,
-        completion: @escaping (KillReport) -> Void
+        _ order: KillOrder, signalled: [Int32], completion: @escaping (KillReport) -> Void
     ) -> KillPlan {
+        let process = order.process
         let method: KillReport.Method =
-            switch scope {
+            switch order.scope {
             case .process: .process
             case .group: .group
             case .tree: process.hadCgroup ? .cgroup : .descendants
             }
         var report = KillReport(
-            process: process, signal: signal, method: method, isExact: method != .descendants)
-        report.signalled = send(signal, to: process, scope)
-        report.alreadyExited = process.child == nil && report.signalled.isEmpty
+            process: process, signal: order.signal, method: method, isExact: method != .descendants)
+        report.signalled = signalled
+        report.alreadyExited = process.child == nil && signalled.isEmpty
         let plan = KillPlan(
-            report, scope: scope, escalateAfter: escalateAfter, waits: waits, completion: completion)
-        if report.alreadyExited || (!waits && escalateAfter == nil) {
-            plan.answer(survivors: waits ? [] : nil)
+            report, scope: order.scope, escalateAfter: order.escalateAfter, waits: order.waits, completion: completion)
+        if report.alreadyExited || (!order.waits && order.escalateAfter == nil) {
+            plan.answer(survivors: order.waits ? [] : nil)
             return plan
         }
-        if !waits { plan.answer(survivors: nil) }
+        if !order.waits { plan.answer(survivors: nil) }
         process.killPlans[ObjectIdentifier(plan)] = plan
-        if let escalateAfter {
+        if let escalateAfter = order.escalateAfter {
             plan.timers.append(loop.after(escalateAfter) { [weak self] in self?.step(plan, .escalationDue) })
         }
-        if waits, let bound {
+        if order.waits, let bound = order.bound {
             plan.timers.append(loop.after(max(bound, 0)) { [weak self] in self?.step(plan, .boundPassed) })
         }
-        look(plan)
+        check(plan)
         return plan
     }
 
@@ -114,13 +132,13 @@ extension Supervisor {
         switch plan.take(event) {
         case .none: break
         case .kill:
-            let killed = send(SIGKILL, to: plan.process, plan.scope)
+            let killed = send(SIGKILL, to: [(plan.process, plan.scope)])[0]
             plan.report.signalled += killed.filter { !plan.report.signalled.contains($0) }
-            look(plan)
+            check(plan)
         case .answer: plan.answer(survivors: survivors(of: plan))
         case .finish:
             for timer in plan.timers { loop.cancel(timer) }
-            loop.cancel(plan.lookTimer)
+            lookedFor[ObjectIdentifier(plan)] = nil
             plan.process.killPlans[ObjectIdentifier(plan)] = nil
             if !plan.isAnswered { plan.answer(survivors: survivors(of: plan)) }
             stopped(plan.process)
@@ -131,33 +149,62 @@ extension Supervisor {
 
     /// The process has exited, or its cgroup has emptied: plans for it may be through.
     func treeChanged(_ process: ManagedProcess) {
-        for plan in Array(process.killPlans.values) { look(plan) }
+        for plan in Array(process.killPlans.values) { check(plan) }
     }
 
-    /// Whether the plan is through. The kernel tells of a process's end and of a cgroup's; of other sets nobody
-    /// tells, and they are looked at again while the plan runs.
-    private func look(_ plan: KillPlan) {
-        loop.cancel(plan.lookTimer)
-        plan.lookTimer = nil
+    /// Whether the plan is through, by what the kernel tells by itself: a process's end, and a cgroup's. Other sets
+    /// are looked at while a plan for them runs.
+    private func check(_ plan: KillPlan) {
         let process = plan.process
-        if plan.scope == .process {
+        if needsLook(process, plan.scope) { return lookLater(plan) }
+        if plan.scope != .tree {
             if process.child == nil { step(plan, .emptied) }
-            return
-        }
-        if plan.scope == .tree, process.hadCgroup {
-            if process.child == nil, process.cgroup == nil { return step(plan, .emptied) }
+        } else if process.child == nil, process.cgroup == nil {
+            step(plan, .emptied)
+        } else if plan.isKilling, containers?.canKill != true {
             // Without cgroup.kill a fork may have slipped through.
-            if plan.isKilling, containers?.canKill != true { lookAgain(plan) }
-            return
+            lookLater(plan)
         }
-        if process.child == nil, members(of: process, plan.scope).isEmpty { return step(plan, .emptied) }
-        lookAgain(plan)
     }
 
-    private func lookAgain(_ plan: KillPlan) {
-        plan.lookTimer = loop.after(50) { [weak self] in
-            guard let self, !plan.isOver else { return }
-            if plan.isKilling { step(plan, .lookAgain) } else { look(plan) }
-        }
+    // MARK: Looking
+
+    private func lookLater(_ plan: KillPlan) {
+        guard !plan.isOver else { return }
+        lookedFor[ObjectIdentifier(plan)] = plan
+        guard !lookDue else { return }
+        lookDue = true
+        loop.after(lookPause) { [weak self] in self?.lookAtAll() }
     }
+
+    /// One look at the machine for all plans that need one.
+    private func lookAtAll() {
+        lookDue = false
+        let plans = Array(lookedFor.values)
+        let began = EventLoop.now()
+        let snapshot = plans.contains { needsLook($0.process, $0.scope) } ? look() : nil
+        var again: [KillPlan] = []
+        for plan in plans where !plan.isOver {
+            let isEmpty = plan.process.child == nil && members(of: plan.process, plan.scope, snapshot).isEmpty
+            if isEmpty { step(plan, .emptied) } else if plan.take(.lookAgain) == .kill { again.append(plan) }
+        }
+        // The rest of what was to be killed: what has forked meanwhile, or cannot die yet.
+        let killed = send(SIGKILL, to: again.map { ($0.process, $0.scope) })
+        for (plan, pids) in zip(again, killed) {
+            plan.report.signalled += pids.filter { !plan.report.signalled.contains($0) }
+        }
+        // However many processes the machine has, most of the time belongs to others.
+        lookPause = max(50, 10 * (EventLoop.now() - began))
+        for plan in lookedFor.values where !plan.isOver { lookLater(plan) }
+    }
+}
+
+/// One process's part of a kill.
+private struct KillOrder {
+    let process: ManagedProcess
+    let signal: Int32
+    let scope: KillScope
+    let escalateAfter: Int64?
+    let waits: Bool
+    let bound: Int64?
 }

@@ -12,7 +12,7 @@ extension Supervisor {
                 connection.processes[process.id] = process
             } else {
                 // It ended while the start was under way.
-                stop(process, because: .connection)
+                stop([process], because: .connection)
             }
         case .lease: renewLease(process)
         }
@@ -33,7 +33,7 @@ extension Supervisor {
     public func connectionEnded(_ connection: ConnectionToken) {
         let processes = connection.processes.values.sorted { $0.id < $1.id }
         connection.processes = [:]
-        for process in processes { stop(process, because: .connection) }
+        stop(processes, because: .connection)
     }
 
     // MARK: Leases
@@ -54,7 +54,7 @@ extension Supervisor {
         loop.cancel(process.leaseTimer)
         process.leaseTimer = nil
         guard case .lease(let length) = process.lifetime, process.leaseHolds == 0, !process.isExited else { return }
-        process.leaseTimer = loop.after(length) { [weak self] in self?.stop(process, because: .lease) }
+        process.leaseTimer = loop.after(length) { [weak self] in self?.stop([process], because: .lease) }
     }
 
     // MARK: Deadlines
@@ -67,7 +67,7 @@ extension Supervisor {
         guard let timeout else { return }
         let (at, overflow) = Self.wallClock().addingReportingOverflow(timeout)
         process.deadlineAt = overflow ? .max : at
-        process.deadlineTimer = loop.after(timeout) { [weak self] in self?.stop(process, because: .deadline) }
+        process.deadlineTimer = loop.after(timeout) { [weak self] in self?.stop([process], because: .deadline) }
     }
 
     // MARK: Update

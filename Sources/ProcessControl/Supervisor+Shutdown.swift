@@ -1,5 +1,5 @@
-import Glibc
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Kernel
 
 /// A shutdown under way.
@@ -25,7 +25,7 @@ extension Supervisor {
         }
         let living = table.all.filter { !$0.isExited }.sorted { $0.id < $1.id }
         let remains = leftTrees()
-        for process in living + remains { stop(process, because: .shutdown) }
+        stop(living + remains, because: .shutdown)
         order.timer = loop.after(limits.shutdownGrace) { [weak self] in self?.killEverything() }
         loop.later { [weak self] in self?.continueShutdown() }
         return living.count + remains.count
@@ -35,10 +35,9 @@ extension Supervisor {
     public func killEverything() {
         guard let shutdown, !shutdown.isKilling else { return }
         shutdown.isKilling = true
-        for process in table.all where !process.isExited || !process.killPlans.isEmpty {
-            process.stoppingRule = process.stoppingRule ?? .shutdown
-            _ = send(SIGKILL, to: process, .tree)
-        }
+        let left = table.all.filter { !$0.isExited || !$0.killPlans.isEmpty }
+        for process in left { process.stoppingRule = process.stoppingRule ?? .shutdown }
+        _ = send(SIGKILL, to: left.map { ($0, .tree) })
         loop.cancel(shutdown.timer)
         shutdown.timer = loop.after(2000) { [weak self] in self?.finishShutdown() }
     }

@@ -1,5 +1,5 @@
-public import Glibc
 // SPDX-License-Identifier: Apache-2.0
+public import Glibc
 public import Kernel
 public import SystemPackage
 
@@ -30,6 +30,10 @@ public final class Supervisor {
     public var populationChanged: (() -> Void)?
     private var childSignals: SignalSource?
     private var changesDue = false
+    /// Kill plans whose end nobody tells, and the next look for them.
+    var lookedFor: [ObjectIdentifier: KillPlan] = [:]
+    var lookDue = false
+    var lookPause: Int64 = 50
     /// Processes whose pidfd says that they have ended while a tracer still holds them.
     var heldByTracers: [Int: ManagedProcess] = [:]
 

@@ -1,5 +1,5 @@
-import Glibc
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import JSON
 import Kernel
 import ProcessControl
@@ -26,7 +26,8 @@ struct IdentityDecoding {
             }
             spec.group = primary
         }
-        if spec.groups == nil {
+        // A server that is not root may only ask for what it is; its groups are that user's.
+        if spec.groups == nil, geteuid() == 0 || uid != geteuid() {
             spec.groups = name.map { users.supplementaryGroups(of: $0, primary: spec.group ?? uid) } ?? []
         }
     }

@@ -17,7 +17,7 @@ final class ServerLife {
     private let supervisor: Supervisor
     private let server: Server
     private let log: Logger
-    private var signals: SignalSource?
+    private var signalSource: SignalSource?
     private var idleExit: IdleExit?
 
     init(_ options: Options) throws(StartFailure) {
@@ -25,6 +25,8 @@ final class ServerLife {
         let entries = Self.environmentEntries()
         environment = Self.dictionary(entries)
         pk_reset_signals()
+        // Before anybody can connect: a signal that comes now waits until it is looked for.
+        SignalSource.block(Self.signals)
         var log = Logger(label: "procctld") { _ in LineLogHandler(descriptor: 2) }
         log.logLevel = options.logLevel
         self.log = log
@@ -48,6 +50,9 @@ final class ServerLife {
 
     // MARK: Running
 
+    /// USR1, USR2 and PIPE end a process by default; ours has no use for them and stays.
+    private static let signals = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE]
+
     func run() {
         do throws(Errno) {
             try watchSignals()
@@ -70,9 +75,8 @@ final class ServerLife {
     }
 
     private func watchSignals() throws(Errno) {
-        // USR1, USR2 and PIPE end a process by default; ours has no use for them and stays.
-        signals = try SignalSource(
-            loop: loop, signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE]
+        signalSource = try SignalSource(
+            loop: loop, signals: Self.signals
         ) { [weak self] signal, sender in
             guard let self else { return }
             log.info("signal", metadata: ["signal": "\(SignalName.name(of: signal))", "sender": "\(sender)"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line under test: run it, type at it, or let it talk to a server of our own that writes down every word."""
+"""The command line under test: run it, type at it, or let it talk to a server that writes down every word."""
 
 import array
 import contextlib
@@ -190,8 +190,8 @@ class Recorder:
 
 @pytest.fixture
 def recorder():
-    """recorder(answer=None): (a command line, the Recorder it is led to). `answer(method, params)` gives the result, an error
-    object, or None to cut the connection."""
+    """recorder(answer=None): (a command line, the Recorder it is led to). `answer(method, params)` gives the result,
+    an error object, or None to cut the connection."""
     made = []
 
     def make(answer=None):

@@ -189,8 +189,8 @@ values = st.recursive(
 )
 members = st.sampled_from(
     "file env env_base cwd stdin stdout stderr fds user group groups umask nice rlimits no_new_privileges signals name "
-    "labels timeout_ms stop lifetime output hold session start_timeout_ms process processes mode until signal scope wait "
-    "state stream offset limit members holders escalate_after_ms".split()
+    "labels timeout_ms stop lifetime output hold session start_timeout_ms process processes mode until signal scope "
+    "wait state stream offset limit members holders escalate_after_ms".split()
 )
 METHODS = [
     "spawn",

@@ -28,8 +28,8 @@ COMMANDS = {
 }
 
 NAMES = [
-    "run", "spawn", "exec-replace", "wait", "kill", "stop", "release", "ps", "inspect", "logs", "update", "ping", "info", "serve",
-    "shutdown", "call", "schema",
+    "run", "spawn", "exec-replace", "wait", "kill", "stop", "release", "ps", "inspect", "logs", "update", "ping",
+    "info", "serve", "shutdown", "call", "schema",
 ]
 
 
@@ -40,9 +40,10 @@ def test_every_method_has_a_command():
 @pytest.mark.parametrize("method", sorted(COMMANDS))
 def test_the_command_calls_the_method(recorder, method):
     captured = {"kind": "pipe", "start": 0, "end": 1, "open": False}
-    record = dict(Recorder.RECORD, streams={"stdin": {"kind": "null"}, "stdout": captured, "stderr": {"kind": "stdout"}})
+    streams = {"stdin": {"kind": "null"}, "stdout": captured, "stderr": {"kind": "stdout"}}
+    record = dict(Recorder.RECORD, streams=streams, processes=[], pending=[])
     chunk = {"process": 1, "stream": "stdout", "offset": 0, "text": "x", "next_offset": 1, "end": True}
-    command, server = recorder(lambda name, params: chunk if name == "read" else dict(record, processes=[], done=[record], pending=[]))
+    command, server = recorder(lambda name, params: chunk if name == "read" else dict(record, done=[record]))
     command.run(*COMMANDS[method])
     assert method in [request["method"] for request in server.requests]
 
@@ -107,6 +108,7 @@ _procctl
 printf '%s\\n' "${COMPREPLY[@]}"
 """
     done = subprocess.run(
-        ["bash", "-c", script], env=dict(cli.environment, procctl=binary()), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ["bash", "-c", script], env=dict(cli.environment, procctl=binary()), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert b"findable" in done.stdout.split(), done

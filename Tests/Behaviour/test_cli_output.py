@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What procctl prints: for people aligned and harmless, for programs JSON and nothing else, into whatever standard output is."""
+"""What procctl prints: for people aligned and harmless, for programs JSON alone, into whatever standard output is."""
 
 import base64
 import fcntl
@@ -9,6 +9,7 @@ import signal
 import subprocess
 
 import pytest
+import wire
 from cli_support import Recorder, binary, cli, line, recorder  # noqa: F401
 
 
@@ -25,7 +26,8 @@ def test_ps_is_a_table(cli):
     columns = [line.split(None, 6) for line in lines[1:]]
     assert [row[0] for row in columns] == [first, second]
     assert columns[0][1:3] == ["short", "exited"] and columns[0][5:] == ["3", "sh -c 'exit 3'"]
-    assert columns[1][1:3] == ["a-longer-name", "running"] and columns[1][5:] == ["-", "sh -c 'sleep 1000 # two  words'"]
+    assert columns[1][1:3] == ["a-longer-name", "running"]
+    assert columns[1][5:] == ["-", "sh -c 'sleep 1000 # two  words'"]
     assert len({line.index("sh -c") for line in lines[1:]} | {lines[0].index("COMMAND")}) == 1
 
 
@@ -44,20 +46,25 @@ def test_ps_filters(cli):
 
 
 def test_nothing_a_program_is_called_acts_on_the_terminal(cli):
-    words = [b"\x1b[31mred", b"a\nb", b"\x07\x9b", "\u202eevil\u2028".encode(), "héé 日本".encode(), b"\xff", b"it's"]
+    evil, foreign = "\u202eevil\u2028".encode(), "héé 日本".encode()
+    words = [b"\x1b[31mred", b"a\nb", b"\x07\x9b", evil, foreign, b"\xff", b"it's"]
     cli.run("wait", cli.run("spawn", "true", *words).stdout.strip())
     for text in (cli.run("ps").stdout, cli.run("inspect", cli("ps", "-q").split()[-1]).stdout):
         assert not any(byte < 32 and byte != 10 for byte in text) and b"\x9b" not in text.replace("é".encode(), b"")
-        for shown in (rb"$'\x1b[31mred'", rb"$'a\nb'", rb"$'\x07\x9b'", rb"\u202eevil\u2028", "'héé 日本'".encode(), rb"$'\xff'"):
+        escaped = [rb"$'\x1b[31mred'", rb"$'a\nb'", rb"$'\x07\x9b'", rb"$'\u202eevil\u2028'", rb"$'\xff'"]
+        for shown in [*escaped, b"'" + foreign + b"'"]:
             assert shown in text, (shown, text)
         assert b"'it'\\''s'" in text
 
 
-def test_inspect(cli, tmp_path):
+def test_inspect(cli):
     process = spawn(cli, "echo out; sleep 1000 & sleep 1000", "-n", "one", "-l", "a=b", "--timeout", "1h")
-    text = ""
-    while "bytes 0 to 4" not in text:
-        text = cli("inspect", "one", cwd=tmp_path)
+
+    def settled():
+        text = cli("inspect", "one")
+        return text if "bytes 0 to 4" in text and text.count("  sleep\n") == 2 else None
+
+    text = wire.wait_until(settled, what="the shell to have started both")
     facts = dict(line.split(None, 1) for line in text.split("\n\n")[0].splitlines())
     assert facts["id"] == process and facts["name"] == "one" and facts["label"] == "a=b"
     assert facts["state"].startswith("running, pid ") and "in 59m" in facts["deadline"]
@@ -99,7 +106,8 @@ def test_logs_follow_to_the_end(cli, tmp_path):
 
 
 @pytest.mark.parametrize("text, count, wanted", [
-    ("a\nb\nc\n", 2, "b\nc\n"), ("a\nb\nc", 2, "b\nc"), ("a\nb\n", 9, "a\nb\n"), ("a\nb\n", 0, ""), ("", 3, ""), ("\n\n", 1, "\n"),
+    ("a\nb\nc\n", 2, "b\nc\n"), ("a\nb\nc", 2, "b\nc"), ("a\nb\n", 9, "a\nb\n"), ("a\nb\n", 0, ""), ("", 3, ""),
+    ("\n\n", 1, "\n"),
 ])
 def test_logs_last_lines(cli, text, count, wanted):
     process = cli("spawn", "--stdin", "inherit", "cat", input=text.encode()).strip()
@@ -135,7 +143,9 @@ def test_logs_of_what_is_not_captured(cli):
     assert "nothing of it is captured" in cli.fails(1, "logs", process)
 
 
-@pytest.mark.parametrize("arguments", [["ping"], ["info"], ["ps"], ["spawn", "true"], ["schema"], ["schema", "wait"], ["release", "--all"]])
+@pytest.mark.parametrize(
+    "arguments", [["ping"], ["info"], ["ps"], ["spawn", "true"], ["schema"], ["schema", "wait"], ["release", "--all"]]
+)
 def test_json_is_one_document_and_nothing_else(cli, arguments):
     command, *rest = arguments
     done = cli.run(command, "--json", *rest)
@@ -191,7 +201,8 @@ def test_a_reader_that_has_gone_is_a_quiet_end(cli, ignored):
     read, write = os.pipe()
     os.close(read)
     running = cli.start(
-        "logs", process, stdout=write, restore_signals=False, preexec_fn=lambda: signal.signal(signal.SIGPIPE, disposition)
+        "logs", process, stdout=write, restore_signals=False,
+        preexec_fn=lambda: signal.signal(signal.SIGPIPE, disposition),
     )
     os.close(write)
     _, err = running.communicate(timeout=30)
@@ -240,6 +251,7 @@ def test_a_large_answer(recorder):
 
 def test_the_terminal_is_not_needed(cli):
     done = subprocess.run(
-        [binary(), "ps"], env=cli.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, check=True
+        [binary(), "ps"], env=cli.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        start_new_session=True, check=True,
     )
     assert done.stdout.startswith(b"ID")

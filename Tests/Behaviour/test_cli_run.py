@@ -146,7 +146,10 @@ def test_extra_descriptors(cli, tmp_path):
 
 def test_the_reader_that_goes_away_ends_the_writer(cli):
     """Once passed, 0 and 1 are not held here: SIGPIPE reaches whoever writes."""
-    script = 'yes | "$procctl" run head -n 1; echo "${PIPESTATUS[@]}"; "$procctl" run yes | head -n 1; echo "${PIPESTATUS[@]}"'
+    script = """
+yes | "$procctl" run head -n 1; echo "${PIPESTATUS[@]}"
+"$procctl" run yes | head -n 1; echo "${PIPESTATUS[@]}"
+"""
     done = subprocess.run(
         ["bash", "-c", script],
         env=dict(cli.environment, procctl=binary()),
@@ -211,7 +214,7 @@ def test_an_ignored_signal_is_not_sent_on(cli):
 
 
 def test_stop_and_continue(cli):
-    process = cli.start(*SHELL, "echo $$; read line; exit 6", stdin=subprocess.PIPE)
+    process = cli.start(*SHELL, "echo $$; read line; exit 6", stdin=subprocess.PIPE, preexec_fn=os.setpgrp)
     program = int(line(process))
     process.send_signal(signal.SIGTSTP)
     wire.wait_until(lambda: procfs.stat(process.pid)["state"] == "T", what="procctl to stop")
@@ -220,6 +223,18 @@ def test_stop_and_continue(cli):
     wire.wait_until(lambda: procfs.stat(program)["state"] != "T", what="the program to go on")
     process.communicate(b"\n", 30)
     assert process.returncode == 6
+
+
+def test_nothing_stops_where_nobody_would_let_it_go_on(cli):
+    """In an orphaned process group SIGTSTP does nothing (setpgid(2))."""
+    process = cli.start(
+        *SHELL, "trap 'echo gone on' CONT; echo ready; while ! read line; do :; done; exit 6", stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert line(process) == "ready\n"
+    process.send_signal(signal.SIGTSTP)
+    out, _ = process.communicate(b"\n", 30)
+    assert process.returncode == 6 and out in (b"gone on\n", b"")
 
 
 def test_killed_it_takes_the_program_along(cli):
@@ -263,7 +278,9 @@ def test_a_server_that_dies_is_125_and_one_line(fresh):
 def test_one_connection_and_its_requests(recorder):
     ended = dict(Recorder.RECORD, state="exited", exit={"code": 5}, reason="exited")
     answers = {
-        "spawn": Recorder.RECORD, "wait": {"done": [ended], "pending": [], "timed_out": False}, "release": {"released": [1]}
+        "spawn": Recorder.RECORD,
+        "wait": {"done": [ended], "pending": [], "timed_out": False},
+        "release": {"released": [1]},
     }
     command, server = recorder(lambda method, params: answers[method])
     assert command.run("run", "x").returncode == 5

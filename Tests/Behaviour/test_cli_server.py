@@ -23,12 +23,13 @@ AUTOSTART = {"PROCCTL_NO_AUTOSTART": "", "PROCCTLD": serverproc.binary(), "PROCC
 def servers(command):
     """Pids of the servers on a command line's socket."""
     found = []
+    program = os.fsencode(os.path.basename(serverproc.binary()))
     for pid in procfs.pids():
         try:
             words = pathlib.Path("/proc/%d/cmdline" % pid).read_bytes().split(b"\0")
         except OSError:
             continue
-        if os.fsencode(command.socket) in words and words[0].endswith(b"procctld"):
+        if os.fsencode(command.socket) in words and words[0].endswith(program):
             found.append(pid)
     return found
 
@@ -82,7 +83,8 @@ def test_an_autostarted_server_holds_nothing_of_ours(alone):
     command = alone(**AUTOSTART)
     script = '"$procctl" ping 2>&1 | cat'
     done = subprocess.run(
-        ["sh", "-c", script], env=dict(command.environment, procctl=binary()), stdout=subprocess.PIPE, timeout=30, check=True
+        ["sh", "-c", script], env=dict(command.environment, procctl=binary()), stdout=subprocess.PIPE, timeout=30,
+        check=True,
     )
     assert b"answered" in done.stdout
 
@@ -122,6 +124,13 @@ def test_a_server_that_cannot_start_is_one_line(alone, tmp_path):
     assert command.fails(69, "ping", environment={"PROCCTLD": str(broken)}) == "cannot start the server: first line"
 
 
+def test_a_relative_path_may_be_deep(alone, tmp_path):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    assert "no server" in alone().fails(69, "ping", "--socket", "s", cwd=deep)
+    assert "107" in alone(**AUTOSTART).fails(69, "ping", "--socket", "s", cwd=deep)
+
+
 def test_paths_that_no_socket_can_have(alone):
     command = alone()
     assert "107" in command.fails(64, "ping", "--socket", "/" + "x" * 120)
@@ -157,7 +166,8 @@ if ROOT:  # a plain user has nobody else's server to be refused by
     @pytest.mark.parametrize("what", ["directory", "server"])
     def test_what_belongs_to_somebody_else_is_not_trusted(what):
         place = serverproc.short_directory()
-        process = subprocess.Popen([sys.executable, "-c", FOREIGN, str(place / "s"), what], stdout=subprocess.PIPE, bufsize=0)
+        arguments = [sys.executable, "-c", FOREIGN, str(place / "s"), what]
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, bufsize=0)
         try:
             assert line(process) == "ready\n"
             message = Cli(str(place / "s")).fails(69, "ping")
@@ -204,11 +214,13 @@ def test_descriptors_go_along_when_it_asks_again(recorder, tmp_path):
 def test_serve_becomes_the_server(alone):
     command = alone(PROCCTLD=serverproc.binary())
     process = command.start("serve", "--socket", command.socket)
-    with process:
+    try:
         wire.wait_until(lambda: command.run("ping").returncode == 0, what="the server to listen")
         assert servers(command) == [process.pid]
         command("shutdown")
         assert process.wait(30) == 0
+    finally:
+        process.kill()
         process.communicate()
     done = command.run("serve", "--", "--version")
     assert done.returncode == 0 and done.stdout

@@ -100,9 +100,12 @@ def test_descriptors(recorder, tmp_path):
 
 @pytest.mark.parametrize(
     "options", [["--timeout", "x"], ["--timeout", "1e9"], ["--timeout", "-1"], ["--timeout", "0"], ["--umask", "8"],
-                ["--nice", "99"], ["--env", "novalue"], ["--label", "=x"], ["--rlimit", "nofile"], ["--lifetime", "connection"],
-                ["--lifetime", "lease:0"], ["--stdin", "pipe"], ["--output-limit", "x"], ["--session", "other"],
-                ["--stop-signal", "NOSUCH"], ["--stop-signal", "65"], ["--fd", "x"], ["--fd", "2=5"], ["--fd", "70000=5"], ["--merge-stderr", "--stderr", "null"]],
+                ["--nice", "99"], ["--env", "novalue"], ["--label", "=x"], ["--rlimit", "nofile"],
+                ["--lifetime", "connection"], ["--lifetime", "lease:0"], ["--stdin", "pipe"], ["--output-limit", "x"],
+                ["--session", "other"],
+                ["--stop-signal", "NOSUCH"], ["--stop-signal", "65"], ["--fd", "x"], ["--fd", "2=5"],
+                ["--fd", "70000=5"],
+                ["--merge-stderr", "--stderr", "null"]],
 )
 def test_wrong_options_are_usage_errors(recorder, options):
     command, server = recorder()
@@ -112,7 +115,8 @@ def test_wrong_options_are_usage_errors(recorder, options):
 
 def test_durations(recorder):
     command, server = recorder()
-    for text, milliseconds in [("500ms", 500), ("2s", 2000), ("1m", 60_000), ("0.25", 250), ("3", 3000), ("2h", 7_200_000)]:
+    durations = {"500ms": 500, "2s": 2000, "1m": 60_000, "0.25": 250, "3": 3000, "2h": 7_200_000}
+    for text, milliseconds in durations.items():
         command("spawn", "--grace", text, "prog")
         assert server.requests[-1]["params"]["stop"] == {"grace_ms": milliseconds}
 

@@ -9,7 +9,8 @@ from cli_support import Terminal, binary, cli, shell  # noqa: F401
 
 
 def test_the_program_has_the_terminal(cli):
-    command = [binary(), "run", "--", "sh", "-c", "test -t 0 -a -t 1 -a -t 2 && tty && stty size && read line && echo got $line"]
+    script = "test -t 0 -a -t 1 -a -t 2 && tty && stty size && read line && echo got $line"
+    command = [binary(), "run", "--", "sh", "-c", script]
     with Terminal(command, cli.environment, rows=33, columns=99) as terminal:
         before = terminal.until("33 99\r\n")
         assert before.startswith("/dev/pts/")
@@ -20,7 +21,8 @@ def test_the_program_has_the_terminal(cli):
 
 def test_control_c_ends_both(cli):
     with shell(cli) as terminal:
-        terminal.type('"$procctl" run -- sh -c "trap \'echo cau""ght; exit 3\' INT; echo be""gun; while :; do sleep 0.02; done"; echo st=$?\n')
+        script = "trap 'echo cau\"\"ght; exit 3' INT; echo be\"\"gun; while :; do sleep 0.02; done"
+        terminal.type('"$procctl" run -- sh -c "%s"; echo st=$?\n' % script)
         terminal.until("begun\r\n")
         terminal.type("\x03")
         terminal.until("caught\r\n")
@@ -52,7 +54,8 @@ def test_control_z_and_fg(cli):
 
 def test_a_new_size_is_told(cli):
     with shell(cli) as terminal:
-        terminal.type('"$procctl" run -- sh -c "trap \'stty size\' WINCH; echo be""gun; while :; do sleep 0.02; done"\n')
+        script = "trap 'stty size' WINCH; echo be\"\"gun; while :; do sleep 0.02; done"
+        terminal.type('"$procctl" run -- sh -c "%s"\n' % script)
         terminal.until("begun\r\n")
         terminal.resize(11, 77)
         terminal.until("11 77\r\n")

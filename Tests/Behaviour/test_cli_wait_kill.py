@@ -6,6 +6,7 @@ import signal
 
 import procfs
 import pytest
+import wire
 from cli_support import cli, recorder  # noqa: F401
 
 
@@ -23,7 +24,8 @@ def test_wait_for_one_has_its_status(cli, code):
 def test_wait_for_one_that_a_signal_ended(cli):
     process = spawn(cli, "ulimit -c 0; kill -SEGV $$", "--name", "crash")
     done = cli.run("wait", process)
-    assert (done.returncode, done.stdout.decode()) == (128 + signal.SIGSEGV, "%s (crash) was ended by SIGSEGV\n" % process)
+    assert done.returncode == 128 + signal.SIGSEGV
+    assert done.stdout.decode() == "%s (crash) was ended by SIGSEGV\n" % process
 
 
 def test_wait_for_several_is_0_or_1(cli):
@@ -58,6 +60,16 @@ def test_wait_times_out_with_124(cli):
     assert json.loads(done.stdout) == {"done": [], "pending": [int(process)], "timed_out": True}
 
 
+def test_quit_ends_a_wait_without_a_word(cli):
+    """The Swift runtime would take SIGQUIT for a crash."""
+    process = spawn(cli, "sleep 1000")
+    waiting = cli.start("wait", process)
+    wire.wait_until(lambda: "socket:" in str(procfs.descriptors(waiting.pid)), what="it to connect")
+    waiting.send_signal(signal.SIGQUIT)
+    assert waiting.communicate(timeout=30) == (b"", b"")
+    assert waiting.returncode == -signal.SIGQUIT
+
+
 def test_wait_by_label(cli):
     spawn(cli, "exit 0", "-l", "job=a", "-l", "x=y")
     spawn(cli, "exit 9", "-l", "job=a")
@@ -81,7 +93,9 @@ def test_an_unknown_process_is_status_1(cli):
     assert json.loads(done.stdout)["error"]["code"] == 1 and done.returncode == 1
 
 
-@pytest.mark.parametrize("options", [["-s", "INT"], ["-s", "sigint"], ["-s", "2"], ["-INT"], ["-SIGINT"], ["-2"], ["--signal", "INT"]])
+@pytest.mark.parametrize(
+    "options", [["-s", "INT"], ["-s", "sigint"], ["-s", "2"], ["-INT"], ["-SIGINT"], ["-2"], ["--signal", "INT"]]
+)
 def test_kill_takes_signals_as_people_write_them(recorder, options):
     command, server = recorder(lambda method, params: {"processes": []})
     command("kill", *options, "7", "web")
@@ -125,8 +139,8 @@ def test_stop_goes_on_to_sigkill(cli):
 
 def test_survivors_are_status_1(recorder):
     entry = {
-        "process": 7, "already_exited": False, "exit": None, "signal": 9, "signal_name": "SIGKILL", "signalled": [10, 11],
-        "survivors": [11], "method": "descendants", "exact": False,
+        "process": 7, "already_exited": False, "exit": None, "signal": 9, "signal_name": "SIGKILL",
+        "signalled": [10, 11], "survivors": [11], "method": "descendants", "exact": False,
     }
     command, _ = recorder(lambda method, params: {"processes": [entry]})
     for arguments in (["stop", "7"], ["kill", "--wait", "7"]):

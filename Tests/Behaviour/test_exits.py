@@ -13,7 +13,13 @@ STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
 FATAL = [number for number in range(1, 65) if number not in STOPPING | HARMLESS]
 RTMIN = 34  # glibc's
-ALIASES = {6: {"SIGABRT", "SIGIOT"}, 29: {"SIGIO", "SIGPOLL"}, 64: {"SIGRTMAX", "SIGRTMIN+30"}, 34: {"SIGRTMIN"}}
+ALIASES = {
+    16: {"SIGSTKFLT"},
+    6: {"SIGABRT", "SIGIOT"},
+    29: {"SIGIO", "SIGPOLL"},
+    64: {"SIGRTMAX", "SIGRTMIN+30"},
+    34: {"SIGRTMIN"},
+}
 
 
 def names_of(number):

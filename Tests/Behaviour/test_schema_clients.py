@@ -23,7 +23,7 @@ COMMANDS = {
         "start_timeout_ms": "--start-timeout"}),
     "exec-replace": ("exec-replace", {
         "process": "<process>", "argv": "<command>", "file": "--file", "env": "--env", "env_base": "--env-base", "cwd": "--cwd",
-        "signals": "--inherit-signals"}),
+        "signals": "--ignore-signal"}),
     "wait": ("wait", {"processes": "<processes>", "mode": "--first-failure", "until": "--drained", "timeout_ms": "--timeout"}),
     "read": ("logs", {"process": "<process>", "stream": "--stream", "offset": "--offset", "limit": "", "timeout_ms": "--follow"}),
     "list": ("ps", {"processes": "<processes>", "state": "--state", "name": "--name", "labels": "--label"}),

@@ -6,6 +6,7 @@ import signal
 
 import procfs
 import pytest
+import serverproc
 import wire
 from support import failure, gone, install, kill, leased, read_until, ready, spawn
 
@@ -21,6 +22,18 @@ def test_a_signal_ends_an_idle_server(fresh, number):
     server.process.send_signal(number)
     assert end_of(server) == 0
     assert not os.path.exists(server.socket)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_as_soon_as_it_can_be_connected_to(number):
+    """Signals are watched before the socket listens: there is no moment in which one kills instead of ending."""
+    for _ in range(10):
+        server = serverproc.Server()
+        try:
+            server.process.send_signal(number)
+            assert end_of(server) == 0 and not os.path.exists(server.socket)
+        finally:
+            server.end()
 
 
 @pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGINT, "shutdown"])

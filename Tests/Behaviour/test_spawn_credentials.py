@@ -2,6 +2,7 @@
 """Who a program is and what it may use: ids, groups, umask, nice, limits, privileges, signals, session."""
 
 import os
+import pwd
 import resource
 import signal
 
@@ -11,6 +12,8 @@ from support import NOBODY, ROOT, can, failure, mask_of, probe, spawn, start_fai
 
 UID, GID = os.getuid(), os.getgid()
 UNLIMITED = -1
+# Another user has other groups, which come first: which of the three steps is refused is a matter of order.
+IDS = ("groups", "gid", "uid")
 
 
 def test_ids_default_to_the_servers(client, zoo):
@@ -30,7 +33,20 @@ def test_another_user(client, zoo):
         assert seen["uids"] == [NOBODY] * 3 and seen["gids"] == [NOBODY] * 3
         assert sorted(seen["groups"]) == [12345, NOBODY]
     else:
-        start_failure(client, [zoo("probe")], "uid", "EPERM", user=0)
+        start_failure(client, [zoo("probe")], IDS, "EPERM", user=0)
+
+
+def test_a_user_alone_keeps_nothing_of_the_servers_groups(client, zoo):
+    """By number or by name: root's groups in another user's hands would be a hole."""
+    if ROOT:
+        for user in (NOBODY, "nobody"):
+            seen = probe(client, zoo, user=user)
+            assert seen["uids"] == [pwd.getpwnam("nobody").pw_uid] * 3
+            assert 0 not in seen["groups"] and seen["gids"] == [pwd.getpwnam("nobody").pw_gid] * 3
+    else:
+        seen = probe(client, zoo, user=UID)
+        assert seen["uids"] == [UID] * 3 and seen["gids"] == [GID] * 3
+        assert sorted(seen["groups"]) == sorted(os.getgroups())
 
 
 def test_another_group(client, zoo):
@@ -53,7 +69,7 @@ def test_names(client, zoo):
         seen = probe(client, zoo, user="root", group="root", groups=["root"])
         assert seen["uids"] == [0] * 3 and seen["gids"] == [0] * 3 and seen["groups"] == [0]
     else:
-        start_failure(client, [zoo("probe")], "uid", "EPERM", user="root")
+        start_failure(client, [zoo("probe")], IDS, "EPERM", user="root")
     for member in ("user", "group"):
         error = failure(spawn, client, ["true"], **{member: "no-such-name-here"})
         assert error.code in (3, -32602) and "no-such-name-here" in str(error), error

@@ -95,7 +95,7 @@ def test_ids_that_may_not_be_taken(client):
     if can(lambda: os.setuid(NOBODY)):
         assert spawn(client, ["true"], user=NOBODY, group=NOBODY, groups=[])["id"]
     else:
-        start_failure(client, ["true"], "uid", "EPERM", user=NOBODY)
+        start_failure(client, ["true"], ("groups", "gid", "uid"), "EPERM", user=NOBODY)
         start_failure(client, ["true"], "gid", "EPERM", group=NOBODY)
         start_failure(client, ["true"], "groups", "EPERM", groups=[NOBODY])
 

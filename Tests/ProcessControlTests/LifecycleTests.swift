@@ -4,5 +4,61 @@ import Testing
 @testable import ProcessControl
 
 @Suite struct LifecycleTests {
-    @Test func placeholder() { #expect(Lifecycle().state == .starting) }
+    /// The whole table: where each event leads, and nil where it says nothing new.
+    private static let transitions: [ProcessState: [Lifecycle.Event: ProcessState]] = [
+        .starting: [.started: .running, .heldReady: .held, .ended: .exited],
+        .held: [.started: .running, .ended: .exited],
+        .running: [.stopped: .stopped, .ended: .exited],
+        .stopped: [.continued: .running, .ended: .exited],
+        .exited: [:],
+    ]
+
+    @Test(arguments: ProcessState.allCases, Lifecycle.Event.allCases)
+    func event(in state: ProcessState, _ event: Lifecycle.Event) throws {
+        var lifecycle = Lifecycle()
+        for step in Lifecycle.way(to: state) {
+            let isNews = lifecycle.take(step)
+            #expect(isNews)
+        }
+        #expect(lifecycle.state == state)
+        let next = try #require(Self.transitions[state])[event]
+        let isNews = lifecycle.take(event)
+        #expect(isNews == (next != nil))
+        #expect(lifecycle.state == next ?? state)
+    }
+
+    /// The whole table: the reason of each refusal.
+    private static let refusals: [Lifecycle.Request: [ProcessState: String]] = [
+        .execReplace: [.exited: "exited"],
+        .kill: [:],
+        .release: [.held: "living", .running: "living", .stopped: "living"],
+        .update: [:],
+        .read: [:],
+    ]
+
+    @Test(arguments: Lifecycle.Request.allCases, ProcessState.allCases)
+    func request(_ request: Lifecycle.Request, in state: ProcessState) throws {
+        var lifecycle = Lifecycle()
+        for step in Lifecycle.way(to: state) { _ = lifecycle.take(step) }
+        let expected = state == .starting ? "starting" : try #require(Self.refusals[request])[state]
+        #expect(lifecycle.refusal(of: request) == expected)
+    }
+
+    @Test func aStopAndItsEndMayComeAnyNumberOfTimes() {
+        var lifecycle = Lifecycle()
+        _ = lifecycle.take(.started)
+        for _ in 0..<3 {
+            let (first, second) = (lifecycle.take(.stopped), lifecycle.take(.stopped))
+            #expect(first && !second)
+            #expect(lifecycle.state == .stopped)
+            let (third, fourth) = (lifecycle.take(.continued), lifecycle.take(.continued))
+            #expect(third && !fourth)
+            #expect(lifecycle.state == .running)
+        }
+    }
+
+    /// The words of records.
+    @Test func statesHaveTheirNames() {
+        #expect(ProcessState.allCases.map(\.rawValue) == ["starting", "held", "running", "stopped", "exited"])
+    }
 }

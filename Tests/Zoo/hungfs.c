@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // hungfs DIRECTORY PIDFILE -- PROGRAM [ARGUMENT...]: runs PROGRAM in a mount namespace where DIRECTORY is a file system
-// that does not answer: every open of a file in it ("hung", executable; "slow", a plain file) waits. Speaks the protocol
-// of /dev/fuse itself (linux/fuse.h), without a library. Without root a user namespace gives the right to mount.
-// The pid of the process that should answer is written to PIDFILE. At USR1 it answers the opens it has kept waiting:
-// "slow" opens, "hung" fails with EIO. When it is killed, they end with ENOTCONN.
+// that does not answer: every open of a file in it ("hung", executable; "slow", a plain file) waits. Speaks the
+// protocol of /dev/fuse itself (linux/fuse.h), without a library. Without root a user namespace gives the right to
+// mount. The pid of the process that should answer is written to PIDFILE. At USR1 it answers the opens it has kept
+// waiting: "slow" opens, "hung" fails with EIO. When it is killed, they end with ENOTCONN.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

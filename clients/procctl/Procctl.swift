@@ -33,6 +33,8 @@ struct Procctl: ParsableCommand {
 
     static func main() {
         StandardDescriptors.fillHoles()
+        // The Swift runtime takes ^\ for a crash: it would print a backtrace and go on.
+        if !Caller.isIgnored(SIGQUIT) { signal(SIGQUIT, SIG_DFL) }
         let arguments = CommandWords.rewritten(ExactText.commandLine())
         do {
             var command = try parseAsRoot(arguments)

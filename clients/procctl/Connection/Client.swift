@@ -23,11 +23,12 @@ final class Client {
     private var lastID: Int64 = 0
     private var unheard: [Sent] = []
     private var heard = false
-    private var backOff = BackOff()
+    private var backOff: BackOff
 
     init(address: ServerAddress) throws(Failure) {
         self.address = address
         socket = try address.connect()
+        backOff = BackOff()
     }
 
     /// For poll(2).

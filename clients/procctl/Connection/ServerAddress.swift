@@ -6,19 +6,16 @@ import SystemPackage
 
 /// Where the server is, and the one way to get a connection to it that may be trusted.
 struct ServerAddress {
-    /// The socket's path; absolute, for a server that is started changes its directory.
     let path: String
     let autostart: Bool
 
     init(option: String?, autostart: Bool) throws(Failure) {
-        let resolved = SocketPath.resolve(
-            option: option, environment: Environment.socketVariables(), uid: getuid())
+        path = SocketPath.resolve(option: option, environment: Environment.socketVariables(), uid: getuid())
         do {
-            try SocketPath.check(resolved)
+            try SocketPath.check(path)
         } catch {
             throw Failure("\(error)", status: Status.usage)
         }
-        path = resolved.hasPrefix("/") ? resolved : try currentDirectory() + "/" + resolved
         self.autostart = autostart && Environment.value("PROCCTL_NO_AUTOSTART").map { $0.isEmpty || $0 == "0" } ?? true
     }
 
@@ -33,7 +30,8 @@ struct ServerAddress {
                     status: Status.noServer)
             }
         }
-        try Autostart.run(path: path)
+        // Absolute: a server of that kind leaves our directory.
+        try Autostart.run(path: path.hasPrefix("/") ? path : try currentDirectory() + "/" + path)
         var backOff = BackOff()
         while true {
             if case .connected(let raw) = try attempt() { return Descriptor(taking: raw) }

@@ -87,10 +87,13 @@ struct LogReader {
 
     /// A read under way on each stream, until all have ended.
     func follow(_ cursors: [LogCursor]) throws(Failure) {
+        let writesOutput = asJSON || cursors.contains { $0.stream == .stdout }
+        let output = writesOutput ? STDOUT_FILENO : STDERR_FILENO
         var reading: [RequestID: LogCursor] = [:]
         for cursor in cursors { reading[try request(cursor)] = cursor }
         while !reading.isEmpty {
-            guard case .response(let id, let result) = try nextMessage(), let cursor = reading.removeValue(forKey: id)
+            guard case .response(let id, let result) = try nextMessage(output: output),
+                let cursor = reading.removeValue(forKey: id)
             else {
                 continue
             }
@@ -106,14 +109,12 @@ struct LogReader {
         try client.send("read", cursor.params(timeout: Self.patience))
     }
 
-    /// Also ends when nobody reads our standard output any more: `logs -f | head` must not hang on a silent process.
-    private func nextMessage() throws(Failure) -> ServerMessage {
+    /// Also ends when nobody reads what we write any more: `logs -f | head` must not hang on a silent process.
+    private func nextMessage(output: CInt) throws(Failure) -> ServerMessage {
         while true {
             if let message = try client.buffered() { return message }
-            var watched = [
-                pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: STDOUT_FILENO, events: 0, revents: 0),
-            ]
+            var watched = [client.descriptor, output].map { pollfd(fd: $0, events: 0, revents: 0) }
+            watched[0].events = Int16(POLLIN)
             poll(&watched, 2, -1)
             if watched[1].revents & Int16(POLLERR) != 0 { exit(Status.brokenPipe) }
             if watched[0].revents != 0 { try client.receive() }

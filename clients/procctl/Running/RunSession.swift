@@ -70,7 +70,8 @@ struct RunSession: ~Copyable {
             if id == spawnID {
                 try started(value)
             } else if id == waitID {
-                return value["done"]?[0]
+                guard let record = value["done"]?[0] else { throw Failure("the server does not tell how it ended") }
+                return record
             } else {
                 forwards.remove(id)
             }
@@ -95,8 +96,23 @@ struct RunSession: ~Copyable {
         case .stop:
             // SIGTSTP does nothing in a group that no shell of its session looks after, as the program's is.
             try send(SIGSTOP, "group", to: process)
-            raise(SIGSTOP)
+            // It does nothing here either when our group is such a one: then nobody would let the program go on.
+            if !stopOurselves() { try send(SIGCONT, "group", to: process) }
         }
+    }
+
+    /// As SIGTSTP would have, had we not taken it. False when the kernel ignored it; else a SIGCONT has come since,
+    /// which is sent on like any other.
+    private func stopOurselves() -> Bool {
+        var stop = sigset_t()
+        sigemptyset(&stop)
+        sigaddset(&stop, SIGTSTP)
+        raise(SIGTSTP)
+        sigprocmask(SIG_UNBLOCK, &stop, nil)
+        sigprocmask(SIG_BLOCK, &stop, nil)
+        var pending = sigset_t()
+        sigpending(&pending)
+        return sigismember(&pending, SIGCONT) == 1
     }
 
     private mutating func send(_ number: Int32, _ scope: String, to process: JSONValue) throws(Failure) {

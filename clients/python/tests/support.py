@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What several tests need: conditions to wait for, a look at descriptors, and Python programs run apart from the tests'
-own process."""
+own process.
+"""
 
 from __future__ import annotations
 

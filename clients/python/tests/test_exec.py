@@ -374,6 +374,12 @@ def test_without_an_interpreter_the_caller_itself_stands_in(server: Any) -> None
     embedded = "import sys, procctl; sys.executable = None; procctl.execvp('sh', ['sh', '-c', sys.argv[1]])"
     assert python(embedded, "exit 7").returncode == 7
     assert python(embedded, "kill -TERM $$").returncode == -signal.SIGTERM
+    thread = (
+        "import sys, threading, procctl; sys.executable = None; "
+        "t = threading.Thread(target=procctl.execvp, args=('sh', ['sh', '-c', sys.argv[1]])); t.start(); t.join()"
+    )
+    assert python(thread, "sleep 0.1; exit 7").returncode == 7
+    assert python(thread, "kill -TERM $$").returncode == 128 + signal.SIGTERM
     with caller(embedded, "trap 'exit 9' INT; echo ready; while :; do sleep 0.01; done") as program:
         assert program.stdout
         assert program.stdout.readline() == "ready\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import procctl
-from procctl import _path
+from procctl import _connect, _path
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_server_of_somebody_else_hears_nothing(short_path: Path, monkeypatch: 
         listening.bind(str(short_path / "socket"))
         listening.listen()
         real = os.geteuid()
-        monkeypatch.setattr(_path, "check_directory", lambda path: None)
+        monkeypatch.setattr(_connect, "check_directory", lambda path: None)
         monkeypatch.setattr(_path.os, "geteuid", lambda: real + 4711)
         if real == 0:
             # Root's server is trusted by everybody; so let the credentials name somebody else.

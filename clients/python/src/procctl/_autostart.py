@@ -2,7 +2,8 @@
 """Starting a server when none listens.
 
 ``procctld --daemon`` returns once the server listens, or another one already does, so two clients at once end up with
-one server."""
+one server.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def allowed(environ: Optional[Mapping[str, str]] = None) -> bool:
 
 def find_server(environ: Optional[Mapping[str, str]] = None) -> Optional[str]:
     """The server's program: $PROCCTLD, one beside the Python that runs this (a virtual environment's bin), or the first
-    along PATH."""
+    along PATH.
+    """
     environ = os.environ if environ is None else environ
     named = environ.get("PROCCTLD")
     if named:
@@ -40,7 +42,8 @@ def find_server(environ: Optional[Mapping[str, str]] = None) -> Optional[str]:
 
 def start(path: bytes, timeout: float) -> None:
     """Start a server on a socket and return when it listens. Raises ServerNotRunning, with the server's own words, when
-    that fails."""
+    that fails.
+    """
     program = find_server()
     where = os.fsdecode(path)
     if program is None:

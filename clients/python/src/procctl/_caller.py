@@ -13,7 +13,8 @@ from ._values import environment_to_wire
 
 def _status(key: str) -> str:
     """A line of /proc/self/status (proc(5)). Raises OSError when there is no /proc, LookupError when the kernel has no
-    such line."""
+    such line.
+    """
     with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
         for line in status:
             if line.startswith(key + ":"):
@@ -23,7 +24,8 @@ def _status(key: str) -> str:
 
 def umask() -> int:
     """This process's umask. Setting it to find it out would let other threads make files open to all for a moment;
-    /proc tells it."""
+    /proc tells it.
+    """
     try:
         return int(_status("Umask"), 8)
     except (
@@ -47,7 +49,8 @@ def ignored_signals() -> FrozenSet[int]:
 
 def environment() -> Dict[str, Any]:
     """This process's environment as it goes over the wire. A variable that cannot be sent is left out with a
-    warning."""
+    warning.
+    """
     try:
         return environment_to_wire(os.environb)
     except ValueError:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a path to a connection that answers: find, check, connect, start a server if need be, ask it for a first sign of
-life."""
+life.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def open_transport(path: bytes, autostart: bool, timeout: float) -> Tuple[Transp
     """A connection to the server that listens on a socket, and the server's instance.
 
     A server that ends because it was idle may cut off whoever connects at that moment. Hence the first request is a
-    ``ping``, which may be repeated, and not a ``spawn``, which may not."""
+    ``ping``, which may be repeated, and not a ``spawn``, which may not.
+    """
     deadline = time.monotonic() + timeout
     may_start = autostart and _autostart.allowed()
     pause = 0.002
@@ -69,7 +71,8 @@ def open_transport(path: bytes, autostart: bool, timeout: float) -> Tuple[Transp
 
 def _connect(path: bytes) -> socket.socket:
     """A checked connection, not inherited by programs and on a descriptor above the standard ones, which may be closed
-    in this process."""
+    in this process.
+    """
     check_directory(path)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

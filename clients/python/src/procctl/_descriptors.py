@@ -2,7 +2,8 @@
 """The descriptors of one message.
 
 They travel beside it as ancillary data (SCM_RIGHTS, unix(7)), the message names them by index. One index may be used
-several times."""
+several times.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _WORDS = {subprocess.PIPE: "pipe", subprocess.STDOUT: "stdout", subprocess.DEVNU
 
 class Descriptors:
     """Collects the descriptors a request names. A context manager: those opened for the request are closed when it has
-    been answered."""
+    been answered.
+    """
 
     def __init__(self) -> None:
         self.numbers: List[int] = []
@@ -53,7 +55,8 @@ class Descriptors:
 
     def add_directory(self, path: str) -> int:
         """The index of a directory opened for this message only. O_PATH: being there is enough, it need not be
-        readable."""
+        readable.
+        """
         number = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._opened.append(number)
         return self.add(number)

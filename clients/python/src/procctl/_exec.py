@@ -7,7 +7,8 @@ cwd, umask, environment, ignored and blocked signals, under the server's care. T
 (``_standin.py``): it passes signals on and ends with the same code or by the same signal.
 
 As with ``os.execvp`` nothing is cleaned up: no ``finally``, no ``atexit``, and what is still in a stdio buffer is lost;
-``flush`` first."""
+``flush`` first.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def execvp(file: BytesLike, args: Sequence[BytesLike]) -> NoReturn:
     """Execute the program ``file``, searched along PATH, with these arguments in place of this one, through the server.
 
     Like ``os.execvp``. Raises the OSError of the failed start (FileNotFoundError, PermissionError …; ``filename`` is
-    the file asked for), or a ProcctlError such as ServerNotRunning; this process then goes on unharmed."""
+    the file asked for), or a ProcctlError such as ServerNotRunning; this process then goes on unharmed.
+    """
     _exec(_candidates(file, os.environ), file, args, None)
 
 
@@ -57,7 +59,8 @@ def execvpe(file: BytesLike, args: Sequence[BytesLike], env: Mapping[Any, Any]) 
 
 def _candidates(file: BytesLike, env: Mapping[Any, Any]) -> List[BytesLike]:
     """Where ``os.execvpe`` would look: the file itself if it names a directory, else in each element of the
-    environment's PATH."""
+    environment's PATH.
+    """
     name = os.fsencode(file)
     if os.path.dirname(name):
         return [name]
@@ -138,7 +141,8 @@ def _become(connection: int, process: int) -> NoReturn:
 
     By a real execve, so that other threads end, memory is given back and close-on-exec descriptors are closed, as
     execvp promises. Where there is no interpreter to execute (an embedded or frozen Python), this thread stands in as
-    it is."""
+    it is.
+    """
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_standin.py")
     # -I: nothing of the user's modules or PYTHON… variables; but an interpreter that needs PYTHONHOME must see it.
     flags = ["-s", "-S"] if os.environ.get("PYTHONHOME") else ["-I", "-S"]

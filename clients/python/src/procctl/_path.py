@@ -2,7 +2,8 @@
 """Where the server's socket is, and whether what listens there may be trusted.
 
 Nothing is sent before both checks have passed: the socket's directory belongs to us or to root, and so does the server.
-Else anyone could wait at a well-known name in /tmp for our environment and descriptors."""
+Else anyone could wait at a well-known name in /tmp for our environment and descriptors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ MAX_PATH = 107
 
 def socket_path(environ: Optional[Mapping[str, str]] = None, uid: Optional[int] = None) -> str:
     """The server's socket: $PROCCTL_SOCKET, $XDG_RUNTIME_DIR/procctl/socket, /run/procctl/socket for root,
-    /tmp/procctl-UID/socket."""
+    /tmp/procctl-UID/socket.
+    """
     environ = os.environ if environ is None else environ
     uid = os.geteuid() if uid is None else uid
     named = environ.get("PROCCTL_SOCKET")
@@ -35,7 +37,8 @@ def socket_path(environ: Optional[Mapping[str, str]] = None, uid: Optional[int] 
 
 def resolve(path: Optional[BytesLike]) -> bytes:
     """The absolute path of the socket asked for, or of the one the rule gives; too long a one is an error here, not a
-    riddle later."""
+    riddle later.
+    """
     absolute = os.path.abspath(os.fsencode(socket_path() if path is None else path))
     if len(absolute) > MAX_PATH:
         raise ProcctlError(

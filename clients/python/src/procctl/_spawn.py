@@ -2,7 +2,8 @@
 """From Python's arguments to the params of ``spawn``.
 
 Like a child of this process, a program gets its cwd (as a descriptor: it may have no path), environment and umask,
-unless told otherwise."""
+unless told otherwise.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def file_to_wire(file: Files) -> Any:
 
 def cwd_to_wire(cwd: Union[int, BytesLike], descriptors: Optional[Descriptors] = None) -> Any:
     """A directory by descriptor, or by its path, which is taken from this process's own cwd as it would be for a
-    child."""
+    child.
+    """
     if isinstance(cwd, int):
         if descriptors is None:
             raise TypeError("cwd cannot be a descriptor here")
@@ -93,7 +95,8 @@ def add_environment(
     default: Optional[Callable[[], Dict[str, Any]]] = None,
 ) -> None:
     """``env`` alone is the whole environment; with ``env_base`` it is what changes; without both, ``default`` gives the
-    whole."""
+    whole.
+    """
     if env is None and env_base is None and default is not None:
         params["env"], params["env_base"] = default(), "empty"
     elif env is not None:

@@ -7,23 +7,29 @@ replaces the caller, and with it its threads, memory and other descriptors; henc
 and little else.
 
 All signals are blocked in here and taken one by one by sigwaitinfo(2), which unlike a handler tells where they come
-from. The socket too reports by a signal, SIGIO (fcntl(2), O_ASYNC), so there is one thing to wait for."""
+from. The socket too reports by a signal, SIGIO (fcntl(2), O_ASYNC), so there is one thing to wait for.
+"""
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import json
 import os
 import resource
 import select
 import signal
+import struct
 import sys
 from typing import Any, Dict, FrozenSet, List, NoReturn, Optional
 
 SERVER_LOST = 125
 """The exit code when the server goes away before the program has ended."""
 
+# Not in the modules signal and fcntl: asm-generic/siginfo.h, asm-generic/fcntl.h.
 _SI_KERNEL = 0x80
+_F_SETOWN_EX = 15
+_F_OWNER_TID = 0
 
 # SIGIO is the socket's. Nobody sends the faults but the kernel to the process that is at fault, SIGCHLD has no child
 # here to be about, and SIGPIPE and SIGXFSZ come from one's own writing.
@@ -62,7 +68,8 @@ class Connection:
         self._descriptor = descriptor
         self._buffer = b""
         os.set_blocking(descriptor, False)
-        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        # To this thread alone: in another one that runs on in the process SIGIO is not blocked, and would be its end.
+        fcntl.fcntl(descriptor, _F_SETOWN_EX, struct.pack("ii", _F_OWNER_TID, _thread.get_native_id()))
         fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
 
     def send(self, method: str, params: Dict[str, Any], number: Optional[int] = None) -> None:
@@ -97,7 +104,8 @@ class Connection:
 
 def stand_in(descriptor: int, process: int) -> NoReturn:
     """Stand in for a process until it has ended, and end like it. The forwarded signals have to be blocked by the
-    caller already."""
+    caller already.
+    """
     connection = Connection(descriptor)
     passing = forwarded()
     # With SIGIO it is the signals alone that are waited for.

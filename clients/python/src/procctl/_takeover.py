@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """exec-replace of a connection: the program takes its place, and this process speaks to it directly, with no server in
-between."""
+between.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def take_over(transport: Transport, argv: Argv, options: SpawnOptions, timeout: 
 
     The server is silent when the program has started, and on the connection itself silence could not be told from a
     program that waits for its first input. So the program is given one end of a pair of sockets, and the connection's
-    end is the news that it runs."""
+    end is the news that it runs.
+    """
     ours, theirs = socket.socketpair()
     try:
         with theirs, Descriptors() as descriptors:

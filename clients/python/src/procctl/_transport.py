@@ -2,7 +2,8 @@
 """One connection to the server, shared by any number of threads without a thread of its own.
 
 Leader and followers: of the threads that wait for an answer one, the leader, reads the socket and hands each answer to
-whom it belongs; when the leader has its own, it leaves, and one of the others takes over."""
+whom it belongs; when the leader has its own, it leaves, and one of the others takes over.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ class Transport:
 
     def busy(self) -> bool:
         """Whether the calling thread is inside a request already: a signal handler of it asks. It would wait for itself
-        here."""
+        here.
+        """
         return threading.get_ident() in self._threads
 
     def request(
@@ -77,7 +79,8 @@ class Transport:
         """Send a request, wait for its answer, return the result or raise the error.
 
         After ``timeout`` seconds, and when an exception such as KeyboardInterrupt comes in, the request is cancelled at
-        the server."""
+        the server.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         number = next(self._ids)
         line = encode(method, params, number)
@@ -113,7 +116,8 @@ class Transport:
 
     def abandon(self) -> None:
         """After a fork: close the child's copy of the socket, so that the parent's connection ends when the parent ends
-        it."""
+        it.
+        """
         self._lost = "the connection belongs to the parent process"
         self._socket.close()
 
@@ -261,7 +265,8 @@ class Transport:
 
     def _lose(self, why: str) -> None:
         """No more requests. The descriptor is closed by the last who uses it: its number must not come to mean another
-        file meanwhile."""
+        file meanwhile.
+        """
         with self._lock:
             if self._lost is None:
                 self._lost = why

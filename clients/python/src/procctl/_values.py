@@ -3,7 +3,8 @@
 
 Bytes of the kernel (argv, environment, paths, output) need not be UTF-8, JSON has to be: such values travel as a string
 when they are UTF-8 and as ``{"base64": "…"}`` when they are not. Durations are whole milliseconds on the wire and
-seconds in Python."""
+seconds in Python.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def to_wire(value: BytesLike, what: str = "value") -> WireBytes:
     """Bytes of the kernel as they go over the wire.
 
     Raises ValueError for a NUL, which no argument, variable or path can hold (execve(2)), and TypeError for what is no
-    text, bytes or path."""
+    text, bytes or path.
+    """
     try:
         data = os.fsencode(value)
     except TypeError:
@@ -54,7 +56,8 @@ def from_wire(value: WireBytes) -> bytes:
 
 def to_text(value: WireBytes) -> str:
     """The bytes behind a wire value as Python's own text for them (``os.fsdecode``: surrogates stand for what is not
-    UTF-8)."""
+    UTF-8).
+    """
     return os.fsdecode(from_wire(value))
 
 
@@ -87,7 +90,8 @@ def signal_name(number: int) -> str:
 
 def environment_to_wire(env: Mapping[Any, Any]) -> Dict[str, Any]:
     """An environment, or changes to one (None unsets). Raises ValueError for a name that no environment can hold or
-    JSON cannot carry."""
+    JSON cannot carry.
+    """
     wire: Dict[str, Any] = {}
     for key, value in env.items():
         name = to_wire(key, "an environment variable's name")
@@ -104,7 +108,8 @@ def check(value: Any, depth: int = 0) -> None:
     NUL, deep nesting.
 
     A message the server cannot parse has no id, so nobody could be told what became of it; hence nothing unparsable is
-    ever sent. Lone surrogates are refused when the message is encoded."""
+    ever sent. Lone surrogates are refused when the message is encoded.
+    """
     if value is None or isinstance(value, (str, bool)):
         return
     if isinstance(value, int):

@@ -77,7 +77,8 @@ class Client:
         it was created with).
 
         ``env`` alone is the whole environment, with ``env_base`` ("keep", "inherit", "empty") what changes in that one;
-        without both the process keeps what it has. Raises ExecError; the process is then as it was."""
+        without both the process keeps what it has. Raises ExecError; the process is then as it was.
+        """
         params = {
             "process": process_to_wire(process),
             "argv": None if argv is None else argv_to_wire(argv),
@@ -99,7 +100,8 @@ class Client:
         self, processes: Selector, *, mode: str = "all", until: str = "exited", timeout: Optional[float] = None
     ) -> WaitResult:
         """Wait for processes: "all", "any" or "first-failure"; until "exited", or "drained" (their captured streams
-        have ended too)."""
+        have ended too).
+        """
         params: Dict[str, Any] = {"processes": processes_to_wire(processes), "mode": mode, "until": until}
         return WaitResult.from_wire(self._timed("wait", params, timeout))
 
@@ -117,7 +119,8 @@ class Client:
         alone.
 
         ``escalate_after``: seconds after which whoever is left in the tree is killed. ``wait``: return when the tree is
-        empty, or ``timeout`` (30 s) has passed, with the survivors."""
+        empty, or ``timeout`` (30 s) has passed, with the survivors.
+        """
         params: Dict[str, Any] = {"processes": processes_to_wire(processes), "scope": scope}
         if signal is not None:
             params["signal"] = signal_to_wire(signal)
@@ -152,7 +155,8 @@ class Client:
 
     def get(self, process: Ref, *, members: bool = False, holders: bool = False) -> Record:
         """A process's record; if asked also the living ``members`` of its tree, and who holds its streams open
-        (``holders``)."""
+        (``holders``).
+        """
         params = {"process": process_to_wire(process), "members": members or None, "holders": holders or None}
         return Record.from_wire(self.call("get", present(params)))
 
@@ -164,7 +168,8 @@ class Client:
         self, process: Ref, stream: str = "stdout", offset: int = 0, limit: int = 65536, timeout: float = 0.0
     ) -> Chunk:
         """Captured output from a byte on, at most ``limit`` bytes. With none there yet it waits for up to ``timeout``
-        seconds."""
+        seconds.
+        """
         params = {"process": process_to_wire(process), "stream": stream, "offset": offset, "limit": limit}
         return Chunk.from_wire(self._timed("read", params, timeout))
 
@@ -179,7 +184,8 @@ class Client:
         stop: Optional[Stop] = None,
     ) -> Record:
         """Change what is given: ``labels`` replaces them all; ``timeout`` is a new deadline in seconds from now, "none"
-        removes it."""
+        removes it.
+        """
         params = {
             "process": process_to_wire(process),
             "name": name,
@@ -215,7 +221,8 @@ class Client:
         """Any method with its params as they are on the wire; ``fds`` are the descriptors they name by index.
 
         After ``timeout`` seconds the request is cancelled and TimedOut raised; other exceptions that come in meanwhile
-        cancel it too."""
+        cancel it too.
+        """
         transport = self._live()
         if not transport.busy():
             return transport.request(method, params, fds, timeout)
@@ -268,7 +275,8 @@ def connect(path: Optional[BytesLike] = None, autostart: bool = True, timeout: f
 
     ``path`` is its socket; left out: $PROCCTL_SOCKET, $XDG_RUNTIME_DIR/procctl/socket, /run/procctl/socket for root,
     /tmp/procctl-UID/socket. ``timeout``: how long a server may take to start and answer. Raises ServerNotRunning;
-    NotPermitted when the socket's directory or the server belongs to somebody who is neither this user nor root."""
+    NotPermitted when the socket's directory or the server belongs to somebody who is neither this user nor root.
+    """
     return Client(path, autostart, timeout)
 
 

@@ -3,7 +3,8 @@
 
 Every error of the server becomes a ProcctlError with its ``code``, ``kind`` and ``data``. Where Python has an exception
 of its own for the same thing, ours is one of these too: a program that is not there raises a SpawnError that is a
-FileNotFoundError, as ``os.execvp`` would."""
+FileNotFoundError, as ``os.execvp`` would.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class ProcctlError(Exception):
     """An error the server answered with, or a fault on the way to it.
 
     ``code`` is the JSON-RPC error code (0: the error arose in this client), ``kind`` its stable name, ``data`` all that
-    came with it."""
+    came with it.
+    """
 
     def __init__(self, message: str, code: int = 0, data: Optional[Mapping[str, Any]] = None) -> None:
         self.message = message
@@ -53,7 +55,8 @@ def _rebuild(kind: Type[ProcctlError], message: str, code: int, data: Dict[str, 
 
 class ProtocolError(ProcctlError):
     """-32700, -32600, -32603, or something that is no JSON-RPC: a fault in the client or the server, not in what was
-    asked."""
+    asked.
+    """
 
 
 class MethodNotFound(ProtocolError):
@@ -62,7 +65,8 @@ class MethodNotFound(ProtocolError):
 
 class InvalidParams(ProcctlError, ValueError):
     """-32602: ``path`` names the member ("env.PATH", "argv[0]"), ``expected`` and ``found`` say what is wrong with
-    it."""
+    it.
+    """
 
     path = property(lambda self: self.data.get("path"))
     expected = property(lambda self: self.data.get("expected"))
@@ -92,7 +96,8 @@ class StartError(ProcctlError, OSError):
     failed.
 
     Raised as SpawnError or ExecError, and as the matching subclass of OSError: ENOENT is a FileNotFoundError, EACCES a
-    PermissionError."""
+    PermissionError.
+    """
 
     @property
     def stage(self) -> Optional[str]:
@@ -176,7 +181,8 @@ _BY_CODE: Dict[int, Type[ProcctlError]] = {
 
 def _by_errno(base: Type[StartError]) -> Dict[type, Type[StartError]]:
     """For each subclass of OSError that errnos are mapped to (PEP 3151), one that is ``base`` as well; in this module,
-    so that it pickles."""
+    so that it pickles.
+    """
     made: Dict[type, Type[StartError]] = {OSError: base}
     for number in errno.errorcode:
         parent = type(OSError(number, ""))

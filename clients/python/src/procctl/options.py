@@ -20,7 +20,8 @@ class HasFileno(Protocol):
 
 class Default(enum.Enum):
     """``SERVER`` for a parameter that this client would fill in from its own process: the server's own value is used
-    instead."""
+    instead.
+    """
 
     SERVER = "server"
 
@@ -33,7 +34,8 @@ class File:
     """A file the server opens for the program, with the program's ids and relative to its cwd.
 
     ``mode`` is for stdout and stderr: "truncate" (the default), "append" or "create-new". A FIFO nobody reads is an
-    error (ENXIO), not a wait."""
+    error (ENXIO), not a wait.
+    """
 
     path: BytesLike
     mode: Optional[str] = None
@@ -49,7 +51,8 @@ class File:
 @dataclass(frozen=True)
 class Stop:
     """How a process is ended by a deadline, a lease, the end of a connection or a shutdown: a signal, ``grace``
-    seconds, then KILL."""
+    seconds, then KILL.
+    """
 
     signal: SignalLike = "TERM"
     grace: float = 10.0
@@ -73,7 +76,8 @@ class Lease:
 @dataclass(frozen=True)
 class Output:
     """How much captured output is kept, per stream in bytes, and what happens when it is full: "discard-oldest" or
-    "block"."""
+    "block".
+    """
 
     limit: Optional[int] = None
     when_full: Optional[str] = None

@@ -76,7 +76,11 @@ class Process:
 
     def wait(self, timeout: Optional[float] = None, *, until: str = "exited") -> Exit:
         """Wait for its end, or until its captured streams have ended too ("drained"). Raises TimedOut; it can be called
-        again."""
+        again.
+        """
+        # What is final need not be asked again; it is known even when the server has forgotten the process.
+        if self.record.exit and until == "exited":
+            return self.record.exit
         result = self._client.wait(self.id, until=until, timeout=timeout)
         if not result.done:
             raise TimedOut(
@@ -88,7 +92,8 @@ class Process:
 
     def send_signal(self, signal: SignalLike, *, scope: str = "tree") -> KillResult:
         """Send a signal to its "tree", "group", or the "process" alone. With nobody left that is no error: see
-        ``already_exited``."""
+        ``already_exited``.
+        """
         return self._client.kill(self.id, signal, scope=scope)[0]
 
     def terminate(self) -> KillResult:
@@ -111,7 +116,8 @@ class Process:
 
     def stop(self, grace: float = 10.0, timeout: Optional[float] = None) -> KillResult:
         """Send the signal of its stop rule, after ``grace`` seconds SIGKILL, and wait until its tree is empty or
-        ``timeout`` has passed."""
+        ``timeout`` has passed.
+        """
         bound = grace + 30.0 if timeout is None else timeout
         return self._client.kill(self.id, escalate_after=grace, wait=True, timeout=bound)[0]
 
@@ -137,7 +143,8 @@ class Process:
 
     def chunks(self, stream: str = "stdout", offset: int = 0, limit: int = 1 << 20) -> Iterator[Chunk]:
         """Captured output from a byte on, as it comes, until the stream has ended. A gap is a chunk with ``lost`` bytes
-        and no data."""
+        and no data.
+        """
         while True:
             chunk = self.read(stream, offset, limit, LONG_POLL)
             if chunk.data or chunk.lost:

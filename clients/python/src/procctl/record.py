@@ -77,7 +77,8 @@ class _Kind(TypedDict):
 
 class Stream(_Kind, total=False):
     """A standard stream. ``start``, ``end``, ``open`` are there for a captured one ("pipe"): oldest byte kept, bytes so
-    far, not ended yet."""
+    far, not ended yet.
+    """
 
     start: int
     end: int
@@ -146,7 +147,8 @@ class Record:
 @dataclass(frozen=True)
 class WaitResult:
     """``done``: those that have ended (in the way asked for); ``pending``: the ids of the others; ``timed_out``: the
-    time was over first."""
+    time was over first.
+    """
 
     done: List[Record]
     pending: List[int]
@@ -188,7 +190,8 @@ class KillResult:
 @dataclass(frozen=True)
 class Chunk:
     """Captured output from ``offset`` on: ``data``, or ``lost`` bytes that are gone. Go on reading at ``next_offset``
-    until ``end``."""
+    until ``end``.
+    """
 
     process: int
     stream: str

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import Kernel
+import Testing
+
+@testable import ProcessControl
+
+@Suite struct ExitMemoryTests {
+    private func exited(_ id: Int, seen: Bool = false) -> ManagedProcess {
+        let process = makeProcess(id)
+        process.end()
+        process.exitSeen = seen
+        return process
+    }
+
+    /// The ids in the order in which they would be forgotten.
+    private func order(_ memory: inout ExitMemory) -> [Int] {
+        var order: [Int] = []
+        while let next = memory.nextToForget() {
+            order.append(next.id)
+            memory.remove(next)
+        }
+        return order
+    }
+
+    @Test func theOldestGoesFirst() {
+        var memory = ExitMemory()
+        #expect(memory.nextToForget() == nil)
+        for id in [4, 2, 9] { memory.add(exited(id)) }
+        #expect(memory.count == 3)
+        #expect(order(&memory) == [4, 2, 9])
+        #expect(memory.count == 0)
+    }
+
+    @Test func thoseThatSomebodyHasSeenGoBeforeThoseThatNobodyHas() {
+        var memory = ExitMemory()
+        for id in 1...6 { memory.add(exited(id, seen: id == 3 || id == 5)) }
+        #expect(order(&memory) == [3, 5, 1, 2, 4, 6])
+    }
+
+    @Test func seenMeanwhileCounts() {
+        var memory = ExitMemory()
+        let processes = (1...3).map { exited($0) }
+        processes.forEach { memory.add($0) }
+        #expect(memory.nextToForget()?.id == 1)
+        processes[1].exitSeen = true
+        #expect(memory.nextToForget()?.id == 2)
+    }
+
+    @Test func whatHasBeenReleasedIsNotForgottenAgain() {
+        var memory = ExitMemory()
+        let processes = (1...5).map { exited($0, seen: $0 == 2) }
+        processes.forEach { memory.add($0) }
+        memory.remove(processes[1])
+        memory.remove(processes[0])
+        memory.remove(processes[0])
+        #expect(memory.count == 3)
+        #expect(order(&memory) == [3, 4, 5])
+    }
+
+    /// Records come and go for ever: what is left behind by those released does not pile up, nor hides others.
+    @Test func releasesInAnyOrder() {
+        var memory = ExitMemory()
+        var dice = Dice(seed: 7)
+        var kept: [ManagedProcess] = []
+        for id in 1...5000 {
+            let process = exited(id)
+            memory.add(process)
+            kept.append(process)
+            while kept.count > 20 || (!kept.isEmpty && dice.next() % 3 == 0) {
+                memory.remove(kept.remove(at: Int(dice.next() % UInt64(kept.count))))
+            }
+            #expect(memory.count == kept.count)
+            #expect(memory.nextToForget()?.id == kept.first?.id)
+        }
+        #expect(order(&memory) == kept.map(\.id))
+    }
+
+    // MARK: Output
+
+    /// A process whose captured output is `size` bytes.
+    private func withOutput(_ id: Int, _ size: Int, _ loop: EventLoop) throws -> ManagedProcess {
+        let process = exited(id)
+        let pipe = try TestPipe(loop, limit: 1 << 20)
+        pipe.write([UInt8](repeating: 65, count: size))
+        pipe.stream.takeWhatIsThere()
+        pipe.stream.close()
+        process.stdout = pipe.stream
+        return process
+    }
+
+    @Test func outputIsCharged() throws {
+        let loop = try EventLoop()
+        var memory = ExitMemory()
+        let processes = try [(1, 100), (2, 0), (3, 50)].map { try withOutput($0.0, $0.1, loop) }
+        processes.forEach { memory.add($0) }
+        #expect(memory.retainedBytes == 150)
+        #expect(memory.withOutput.map(\.id) == [1, 3])
+        processes[0].stdout?.forgetBytes()
+        #expect(memory.retainedBytes == 150, "until it is counted anew")
+        memory.charge(processes[0])
+        memory.charge(processes[0])
+        #expect(memory.retainedBytes == 50)
+        #expect(memory.withOutput.map(\.id) == [3])
+        memory.remove(processes[2])
+        memory.remove(processes[1])
+        #expect(memory.retainedBytes == 0)
+        #expect(memory.count == 1)
+    }
+
+    @Test func whatIsNotKeptIsNotCharged() throws {
+        let loop = try EventLoop()
+        var memory = ExitMemory()
+        let process = try withOutput(1, 100, loop)
+        memory.charge(process)
+        #expect(memory.retainedBytes == 0)
+        memory.add(process)
+        memory.remove(process)
+        memory.charge(process)
+        #expect(memory.retainedBytes == 0)
+    }
+}

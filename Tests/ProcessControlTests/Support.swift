@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Kernel
+import Testing
+
+@testable public import ProcessControl
+
+/// The testing library has an `ExitStatus` too.
+typealias End = ProcessControl.ExitStatus
+
+/// A process that no child stands behind, brought into a state by the events that lead there.
+func makeProcess(
+    _ id: Int, name: String? = nil, uid: UInt32 = 1000, labels: [(String, String)] = [],
+    state: ProcessState = .running
+) -> ManagedProcess {
+    var spec = SpawnSpec(program: ProgramSpec(arguments: [Array("program".utf8)]), limits: Limits())
+    spec.name = name
+    spec.labels = labels
+    let process = ManagedProcess(
+        id: id, spec: spec, owner: Owner(uid: uid, gid: uid), environment: Environment())
+    for event in Lifecycle.way(to: state) { _ = process.lifecycle.take(event) }
+    return process
+}
+
+extension ManagedProcess {
+    /// Ends it, as the supervisor does: drained too unless somebody still has its output.
+    func end(_ exit: End = .code(0), drained: Bool = true) {
+        _ = lifecycle.take(.ended)
+        self.exit = exit
+        if drained { drainedAt = 1 }
+    }
+}
+
+extension Lifecycle {
+    /// The events that lead to a state.
+    static func way(to state: ProcessState) -> [Event] {
+        switch state {
+        case .starting: []
+        case .held: [.heldReady]
+        case .running: [.started]
+        case .stopped: [.started, .stopped]
+        case .exited: [.started, .ended]
+        }
+    }
+}
+
+extension EventLoop {
+    /// Serves events until a condition holds, for 10 s at most. Whether it holds.
+    func serve(until condition: @escaping () -> Bool) throws -> Bool {
+        let limit = EventLoop.now() + 10_000
+        func look() {
+            if condition() || EventLoop.now() > limit { stop() } else { after(1, look) }
+        }
+        later(look)
+        try run()
+        return condition()
+    }
+}
+
+/// A captured stream and the end that a program would write to.
+final class TestPipe {
+    let stream: CapturedStream
+    private let loop: EventLoop
+    private let reading: CInt
+    private var writing: SharedDescriptor?
+
+    init(_ loop: EventLoop, limit: Int, _ whenFull: WhenFull = .discardOldest) throws {
+        self.loop = loop
+        let pipe = try Pipe()
+        writing = pipe.writeEnd
+        let readEnd = pipe.intoReadEnd()
+        try readEnd.setNonblocking(true)
+        reading = readEnd.raw
+        stream = try CapturedStream(loop: loop, pipe: SharedDescriptor(readEnd), limit: limit, whenFull: whenFull)
+    }
+
+    func write(_ bytes: [UInt8]) {
+        guard let writing else { return }
+        #expect(Glibc.write(writing.raw, bytes, bytes.count) == bytes.count)
+    }
+
+    func write(_ text: String) { write(Array(text.utf8)) }
+
+    /// The program ends.
+    func closeWriting() { writing = nil }
+
+    /// As long as the stream has it.
+    var waiting: Int { Descriptor.bytesWaiting(in: reading) }
+
+    /// Another test's child may hold a copy between its fork and its exec.
+    func waitForHangUp() -> Bool {
+        for _ in 0..<5000 {
+            if Descriptor.hasHungUp(reading) { return true }
+            usleep(2000)
+        }
+        return false
+    }
+
+    /// Serves until so many bytes have come.
+    func serve(toEnd end: Int) throws -> Bool { try loop.serve { self.stream.end == end } }
+}
+
+extension CapturedStream.Chunk: Equatable {
+    public static func == (left: Self, right: Self) -> Bool {
+        switch (left, right) {
+        case (.bytes(let bytes, let offset, let atEnd), .bytes(let others, let place, let end)):
+            bytes == others && offset == place && atEnd == end
+        case (.gap(let offset, let length), .gap(let place, let size)): offset == place && length == size
+        case (.bytes, .gap), (.gap, .bytes): false
+        }
+    }
+
+    static func text(_ text: String, at offset: Int, end: Bool = false) -> Self {
+        .bytes(Array(text.utf8), offset: offset, atEnd: end)
+    }
+}
+
+/// The same in every run: a failure can be looked at again.
+struct Dice: RandomNumberGenerator {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    /// SplitMix64.
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
