@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include "process.h"
+#include "raw.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -96,14 +97,17 @@ int pk_become_subreaper(void)
 
 void pk_reset_signals(void)
 {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = SIG_DFL;
+    // As the kernel has it; glibc's sigaction(3) hides 32 and 33, which a starter by posix_spawn(3) may leave ignored.
+    struct {
+        uintptr_t handler;
+        unsigned long flags;
+        uintptr_t restorer;
+        uint64_t mask;
+    } now, fresh = {.handler = (uintptr_t)SIG_DFL};
     for (int number = 1; number <= 64; number++) {
-        struct sigaction now;
         // Handlers of the runtime (its crash reporter) stay: they end the process as well.
-        if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-            sigaction(number, &action, NULL);
+        if (pk_raw(SYS_rt_sigaction, number, 0, &now, sizeof now.mask) == 0 && now.handler == (uintptr_t)SIG_IGN)
+            pk_raw(SYS_rt_sigaction, number, &fresh, 0, sizeof fresh.mask);
     }
     sigset_t none;
     sigemptyset(&none);

@@ -8,6 +8,8 @@ public enum ProcessState: String, CaseIterable, Sendable {
 /// The states of a process and what may happen in each. No I/O.
 public struct Lifecycle {
     public private(set) var state = ProcessState.starting
+    /// Stopped while its program had not begun: what it will be when it has.
+    private var startsStopped = false
 
     /// What happens to a process.
     enum Event: CaseIterable {
@@ -28,15 +30,20 @@ public struct Lifecycle {
     /// Takes an event. False if it says nothing new: a stop told twice, anything after the end.
     mutating func take(_ event: Event) -> Bool {
         switch (state, event) {
-        case (.starting, .started), (.held, .started): state = .running
+        case (.starting, .started), (.held, .started): state = startsStopped ? .stopped : .running
         case (.starting, .heldReady): state = .held
         case (.running, .stopped): state = .stopped
         case (.stopped, .continued): state = .running
         case (.starting, .ended), (.held, .ended), (.running, .ended), (.stopped, .ended): state = .exited
-        // A held child that is stopped stays held: what it will be when it goes on.
-        case (.held, .stopped), (.held, .continued), (.held, .heldReady): return false
-        // The first news of a start is its outcome.
-        case (.starting, .stopped), (.starting, .continued): return false
+        // The program may be stopped by its own first instruction, before its start is known here; a held child that
+        // is stopped stays held.
+        case (.starting, .stopped), (.held, .stopped):
+            startsStopped = true
+            return false
+        case (.starting, .continued), (.held, .continued):
+            startsStopped = false
+            return false
+        case (.held, .heldReady): return false
         case (.running, .started), (.running, .heldReady), (.running, .continued): return false
         case (.stopped, .started), (.stopped, .heldReady), (.stopped, .stopped): return false
         case (.exited, .started), (.exited, .heldReady), (.exited, .stopped), (.exited, .continued),

@@ -44,9 +44,10 @@ extension Supervisor {
         process.child = nil
         table.markExited(process)
         leaveLifetime(process)
+        if !hasOpenStream(process) { process.drainedAt = process.exitedAt }
         tellWaiters(of: process, until: .exited)
+        if process.isDrained { tellWaiters(of: process, until: .drained) }
         watchTree(of: process)
-        checkDrained(process)
         remember(process)
         populationChanged?()
     }
@@ -54,10 +55,14 @@ extension Supervisor {
     /// Drained: it has exited, and nobody has its captured streams any more.
     func checkDrained(_ process: ManagedProcess) {
         guard process.isExited, !process.isDrained else { return }
-        if process.stdout?.isOpen == true || process.stderr?.isOpen == true { return }
+        if hasOpenStream(process) { return }
         process.drainedAt = Self.wallClock()
         memory.charge(process)
         tellWaiters(of: process, until: .drained)
+    }
+
+    private func hasOpenStream(_ process: ManagedProcess) -> Bool {
+        process.stdout?.isOpen == true || process.stderr?.isOpen == true
     }
 
     func tellWaiters(of process: ManagedProcess, until: Waiter.Until) {

@@ -27,13 +27,29 @@ public final class KillTicket {
 
 /// What a caller asks of a kill. Times in ms.
 public struct KillRequest {
+    /// When SIGKILL follows.
+    public enum Escalation: Equatable {
+        case after(Int64)
+        /// Each process's own grace, as its stop rule says.
+        case byStopRule
+    }
+
     /// Nil: each process's stop signal.
     public var signal: Int32?
     public var scope = KillScope.tree
-    public var escalateAfter: Int64?
+    public var escalateAfter: Escalation?
     public var wait = false
     public var timeout: Int64?
     public init() {}
+}
+
+extension KillRequest.Escalation {
+    fileprivate func time(for process: ManagedProcess) -> Int64 {
+        switch self {
+        case .after(let time): time
+        case .byStopRule: process.stop.grace
+        }
+    }
 }
 
 extension Supervisor {
@@ -50,12 +66,14 @@ extension Supervisor {
         var orders: [KillOrder] = []
         for process in processes {
             let signal = request.signal ?? process.stop.signal
+            let escalateAfter = request.escalateAfter?.time(for: process)
             if !process.isExited { process.signalsSent |= 1 << UInt64(signal - 1) }
             if request.escalateAfter != nil { process.signalsSent |= 1 << UInt64(SIGKILL - 1) }
             orders.append(
                 KillOrder(
-                    process: process, signal: signal, scope: request.scope, escalateAfter: request.escalateAfter,
-                    waits: request.wait, bound: request.timeout ?? limits.killWait))
+                    process: process, signal: signal, scope: request.scope,
+                    escalateAfter: escalateAfter,
+                    waits: request.wait, bound: request.timeout ?? limits.killWait + (escalateAfter ?? 0)))
         }
         ticket.plans = startPlans(orders) { index, report in ticket.take(report, at: index) }
         return ticket.left > 0 ? ticket : nil

@@ -21,7 +21,7 @@ extension Server {
         var request = KillRequest()
         request.signal = try parameters.ifPresent("signal") { try $0.signal() }
         if let scope = parameters.member("scope") { request.scope = try scope.choice(KillScope.self) }
-        if let after = parameters.member("escalate_after_ms") { request.escalateAfter = try after.duration() }
+        if let after = parameters.member("escalate_after_ms") { request.escalateAfter = try Self.escalation(after) }
         if let wait = parameters.member("wait") { request.wait = try wait.boolean() }
         if let timeout = parameters.member("timeout_ms") { request.timeout = try timeout.duration() }
         let processes = try supervisor.select(selector, for: call.peer.uid)
@@ -40,6 +40,13 @@ extension Server {
         }
         // What was begun goes on when the caller does not want to hear of it any more.
         if let ticket { call.wait { [self] in supervisor.cancel(ticket) } }
+    }
+
+    /// A time in ms, or `"stop"`: by the process's stop rule.
+    private static func escalation(_ cursor: JSONCursor) throws(JSONMismatch) -> KillRequest.Escalation {
+        guard cursor.value.kind == .string else { return .after(try cursor.duration()) }
+        _ = try cursor.oneOf(["stop"])
+        return .byStopRule
     }
 
     private static func entry(_ report: KillReport) -> JSONValue {

@@ -16,21 +16,18 @@ struct Stop: ConnectedCommand {
 
     @Option(
         name: [.customShort("t"), .long],
-        help: ArgumentHelp("Wait no longer than this (default: the grace and 10s).", valueName: "duration"))
+        help: ArgumentHelp("Wait no longer than this (default: the grace and 30s).", valueName: "duration"))
     var timeout: Milliseconds?
 
     @OptionGroup var selector: SelectorOptions
     @OptionGroup var server: ServerOptions
 
     func run() throws {
-        let grace = self.grace ?? Milliseconds(10_000)
-        let bound = timeout ?? Milliseconds(grace.count + 10_000)
         let result = try server.connect().call(
             "kill",
             [
-                ("processes", selector.json), ("escalate_after_ms", grace.json), ("wait", true),
-                ("timeout_ms", bound.json),
-            ])
+                ("processes", selector.json), ("escalate_after_ms", grace?.json ?? "stop"), ("wait", true),
+            ] + (timeout.map { [("timeout_ms", $0.json)] } ?? []))
         try KillReport(result).tell(asJSON: server.json)
     }
 }

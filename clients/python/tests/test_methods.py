@@ -69,7 +69,7 @@ def test_the_record(client: procctl.Client) -> None:
 def test_waiting_for_all_any_and_the_first_failure(client: procctl.Client) -> None:
     good, bad, long = client.spawn(["true"]), client.spawn(["false"]), client.spawn(SLEEP)
     both = client.wait([good, bad.id])
-    assert [record.id for record in both.done] == [good.id, bad.id] and both.pending == [] and not both.timed_out
+    assert {record.id for record in both.done} == {good.id, bad.id} and both.pending == [] and not both.timed_out
     first = client.wait([long, bad], mode="any")
     assert ([record.id for record in first.done], first.pending) == ([bad.id], [long.id])
     failed = client.wait([long, good, bad], mode="first-failure")

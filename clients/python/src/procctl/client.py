@@ -111,20 +111,23 @@ class Client:
         signal: Optional[SignalLike] = None,
         *,
         scope: str = "tree",
-        escalate_after: Optional[float] = None,
+        escalate_after: Union[float, str, None] = None,
         wait: bool = False,
         timeout: Optional[float] = None,
     ) -> List[KillResult]:
         """Send a signal (left out: that of the process's stop rule) to each process's "tree", "group", or the "process"
         alone.
 
-        ``escalate_after``: seconds after which whoever is left in the tree is killed. ``wait``: return when the tree is
-        empty, or ``timeout`` (30 s) has passed, with the survivors.
+        ``escalate_after``: seconds after which whoever is left in the tree is killed, or "stop": the grace of each one's
+        stop rule. ``wait``: return when the tree is empty, or ``timeout`` (the escalation and 30 s) has passed, with the
+        survivors.
         """
         params: Dict[str, Any] = {"processes": processes_to_wire(processes), "scope": scope}
         if signal is not None:
             params["signal"] = signal_to_wire(signal)
-        if escalate_after is not None:
+        if isinstance(escalate_after, str):
+            params["escalate_after_ms"] = escalate_after
+        elif escalate_after is not None:
             params["escalate_after_ms"] = milliseconds(escalate_after, "escalate_after")
         if wait:
             params["wait"] = True

@@ -105,7 +105,7 @@ class Process:
         signal: SignalLike = signals.SIGKILL,
         *,
         scope: str = "tree",
-        escalate_after: Optional[float] = None,
+        escalate_after: Union[float, str, None] = None,
         wait: bool = False,
         timeout: Optional[float] = None,
     ) -> KillResult:
@@ -114,12 +114,12 @@ class Process:
             self.id, signal, scope=scope, escalate_after=escalate_after, wait=wait, timeout=timeout
         )[0]
 
-    def stop(self, grace: float = 10.0, timeout: Optional[float] = None) -> KillResult:
-        """Send the signal of its stop rule, after ``grace`` seconds SIGKILL, and wait until its tree is empty or
-        ``timeout`` has passed.
+    def stop(self, grace: Optional[float] = None, timeout: Optional[float] = None) -> KillResult:
+        """Send the signal of its stop rule, after ``grace`` seconds (left out: the rule's own) SIGKILL, and wait until its
+        tree is empty or ``timeout`` (the grace and 30 s) has passed.
         """
-        bound = grace + 30.0 if timeout is None else timeout
-        return self._client.kill(self.id, escalate_after=grace, wait=True, timeout=bound)[0]
+        escalation: Union[float, str] = "stop" if grace is None else grace
+        return self._client.kill(self.id, escalate_after=escalation, wait=True, timeout=timeout)[0]
 
     def exec_replace(
         self,

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import Kernel
+
+/// Programs that start, and what they find.
+@MainActor @Suite struct LauncherTests {
+    private let bench: LaunchBench
+
+    init() throws { bench = try LaunchBench() }
+
+    @Test(arguments: [0, 1, 127, 255]) func anExitCode(_ code: Int32) throws {
+        let run = try bench.run(.shell("exit \(code)"))
+        #expect(run.failure == nil)
+        let exit = try #require(run.exit)
+        #expect(!exit.bySignal && !exit.core && exit.status == code)
+        #expect(exit.userMicroseconds >= 0 && exit.systemMicroseconds >= 0)
+        #expect(exit.maxResidentKiB > 0 && exit.faults.minor > 0)
+    }
+
+    @Test(arguments: [SIGTERM, SIGKILL, SIGUSR1, SIGALRM]) func anEndBySignal(_ signal: Int32) throws {
+        let run = try bench.run(.shell("kill -\(signal) $$; sleep 60"))
+        #expect(run.failure == nil)
+        #expect(run.exit?.bySignal == true)
+        #expect(run.exit?.status == signal)
+    }
+
+    @Test func itsArgumentsAndItsEnvironment() throws {
+        let script = #"printf '%s|' "$0" "$@"; exec /usr/bin/env"#
+        let plan = LaunchPlan.program(
+            "sh", "-c", script, "zero", "", "a b", "é", candidates: ["/bin/sh"],
+            environment: ["PATH=/nowhere", "EMPTY=", "X=a=b"])
+        let text = try bench.run(plan).text()
+        #expect(text.hasPrefix("zero||a b|é|"))
+        let environment = Set(text.dropFirst("zero||a b|é|".count).split(separator: "\n").map(String.init))
+        #expect(environment.isSuperset(of: ["PATH=/nowhere", "EMPTY=", "X=a=b"]))
+        // What the shell adds of its own.
+        #expect(environment.count <= 6)
+    }
+
+    /// Nothing of ours: neither what is close-on-exec nor what somebody forgot to mark so, low or high.
+    @Test func itHasItsDescriptorsAndNoOthers() throws {
+        let forgotten = try #require([open("/dev/null", O_RDONLY)].first { $0 >= 0 })
+        let high = fcntl(forgotten, F_DUPFD, 1500)
+        defer {
+            close(forgotten)
+            close(high)
+        }
+        // The fourth is ls's own, of the directory that it lists.
+        #expect(try bench.run(.program("ls", "/proc/self/fd", candidates: ["/bin/ls"])).lines() == ["0", "1", "2", "3"])
+    }
+
+    @Test func itsDescriptorsMayBeSwapped() throws {
+        let pipes = try (0..<3).map { index in
+            let pipe = try Pipe()
+            #expect(Glibc.write(pipe.writeEnd.raw, "\(index)\n", 2) == 2)
+            return SharedDescriptor(pipe.intoReadEnd())
+        }
+        var plan = LaunchPlan.shell("for i in \(pipes.map { "\($0.raw)" }.joined(separator: " ")) 9; do read x <&$i; echo $x; done")
+        // Each where another one is now, as the server numbers them.
+        for (index, pipe) in pipes.enumerated() {
+            let target = pipes[(index + 1) % pipes.count].raw
+            plan.mappings.append(LaunchPlan.Mapping(target: target, source: .descriptor(pipe), stage: .fds))
+        }
+        plan.mappings.append(LaunchPlan.Mapping(target: 9, source: .descriptor(try filled("nine\n")), stage: .fds))
+        guard pipes.allSatisfy({ (10...64).contains($0.raw) }) else { return }
+        #expect(try bench.run(plan).lines() == ["2", "0", "1", "nine"])
+    }
+
+    private func filled(_ text: String) throws -> SharedDescriptor {
+        let pipe = try Pipe()
+        #expect(Glibc.write(pipe.writeEnd.raw, text, text.utf8.count) == text.utf8.count)
+        return SharedDescriptor(pipe.intoReadEnd())
+    }
+
+    @Test func standardErrorMayBeStandardOutput() throws {
+        var plan = LaunchPlan.shell("echo one; echo two >&2; echo three")
+        let pipe = try Pipe()
+        plan.mappings = [
+            LaunchPlan.Mapping(target: 1, source: .descriptor(pipe.writeEnd), stage: .stdout),
+            LaunchPlan.Mapping(target: 2, source: .target(1), stage: .stderr),
+        ]
+        let run = try bench.run(plan)
+        #expect(run.exit?.status == 0)
+        let reading = pipe.intoReadEnd()
+        var buffer = [UInt8](repeating: 0, count: 100)
+        let count = try buffer.withUnsafeMutableBytes { try reading.read(into: $0) }
+        #expect(String(decoding: buffer.prefix(count), as: UTF8.self) == "one\ntwo\nthree\n")
+    }
+
+    @Test func filesAreOpenedInItsDirectory() throws {
+        let scratch = try Scratch()
+        try scratch.write("in", to: "input")
+        try scratch.write("old\n", to: "log")
+        var plan = LaunchPlan.shell("cat; echo err >&2", directory: scratch.path)
+        for (target, path, flags, stage) in [
+            (0, "input", O_RDONLY, .stdin), (1, "output", O_WRONLY | O_CREAT | O_EXCL, .stdout),
+            (2, "log", O_WRONLY | O_APPEND, .stderr),
+        ] as [(CInt, String, CInt, LaunchStage)] {
+            let source = LaunchPlan.Mapping.Source.file(path: Array(path.utf8), flags: flags, mode: 0o666)
+            plan.mappings.append(LaunchPlan.Mapping(target: target, source: source, stage: stage))
+        }
+        plan.umask = 0o077
+        #expect(try bench.run(plan).exit?.status == 0)
+        #expect(ProcFS.contents(of: scratch.file("output")) == Array("in".utf8))
+        #expect(ProcFS.contents(of: scratch.file("log")) == Array("old\nerr\n".utf8))
+        var status = stat()
+        #expect(stat(scratch.file("output"), &status) == 0 && status.st_mode & 0o777 == 0o600)
+    }
+
+    @Test func itsDirectoryMayBeADescriptor() throws {
+        let scratch = try Scratch()
+        var plan = LaunchPlan.shell("pwd -P; pwd -P >&2", directory: "/nowhere")
+        plan.directory = SharedDescriptor(try Descriptor.open(scratch.path, O_PATH_ | O_DIRECTORY))
+        #expect(try bench.run(plan).lines() == [scratch.path])
+        #expect(try bench.run(.shell("pwd", directory: "/usr")).lines() == ["/usr"])
+    }
+
+    /// O_PATH, which Swift does not import (fcntl.h).
+    private var O_PATH_: CInt { 0o10000000 }
+
+    // MARK: Attributes
+
+    @Test func maskNicenessAndLimits() throws {
+        var plan = LaunchPlan.shell("umask; nice; ulimit -c; ulimit -H -n; ulimit -S -n")
+        plan.umask = 0o027
+        plan.nice = 7
+        plan.limits = [
+            LaunchPlan.Limit(resource: 4, soft: 0, hard: 0), LaunchPlan.Limit(resource: 7, soft: 50, hard: 60),
+        ]
+        #expect(try bench.run(plan).lines() == ["0027", "7", "0", "60", "50"])
+    }
+
+    /// A soft limit follows a hard one down; a half that is not given stays.
+    @Test func halvesOfALimit() throws {
+        var plan = LaunchPlan.shell("ulimit -H -n; ulimit -S -n")
+        plan.limits = [LaunchPlan.Limit(resource: 7, soft: nil, hard: 40)]
+        #expect(try bench.run(plan).lines() == ["40", "40"])
+        plan.limits = [LaunchPlan.Limit(resource: 7, soft: 30, hard: nil)]
+        #expect(try bench.run(plan).lines().last == "30")
+    }
+
+    @Test(arguments: [LaunchPlan.Session.new, .group, .inherit]) func sessions(_ session: LaunchPlan.Session) throws {
+        var plan = LaunchPlan.program("cat", "/proc/self/stat", candidates: ["/bin/cat"])
+        plan.session = session
+        let run = try bench.run(plan)
+        let stat = try #require(ProcStat(parsing: Array(try run.text().utf8)))
+        let pid = try #require(run.child?.pid)
+        #expect(stat.pid == pid && stat.ppid == getpid())
+        #expect(stat.session == (session == .new ? pid : getsid(0)))
+        #expect(stat.pgid == (session == .inherit ? getpgrp() : pid))
+    }
+
+    private func status(_ plan: LaunchPlan) throws -> [String: String] {
+        var fields: [String: String] = [:]
+        for line in try bench.run(plan).lines() {
+            let parts = line.split(separator: ":\t", maxSplits: 1).map(String.init)
+            if parts.count == 2 { fields[parts[0]] = parts[1] }
+        }
+        return fields
+    }
+
+    /// Whatever this process, its threads and its test runner have done to theirs.
+    @Test func signalsAreAsAsked() throws {
+        var plan = LaunchPlan.program("cat", "/proc/self/status", candidates: ["/bin/cat"])
+        var fields = try status(plan)
+        let none = "0000000000000000"
+        #expect(["SigBlk", "SigIgn", "SigCgt", "SigPnd"].map { fields[$0] } == [none, none, none, none])
+        #expect(fields["NoNewPrivs"] == "0")
+        plan.ignored = 1 << (1 - 1) | 1 << (13 - 1) | 1 << (64 - 1)
+        plan.blocked = 1 << (15 - 1) | 1 << (34 - 1)
+        plan.noNewPrivileges = true
+        fields = try status(plan)
+        #expect(fields["SigIgn"] == "8000000000001001")
+        #expect(fields["SigBlk"] == "0000000200004000")
+        #expect(fields["SigCgt"] == none)
+        #expect(fields["NoNewPrivs"] == "1")
+    }
+
+    @Test func idsAreAsAsked() throws {
+        var plan = LaunchPlan.program("cat", "/proc/self/status", candidates: ["/bin/cat"])
+        plan.user = 4242
+        plan.group = 4343
+        plan.groups = [4444, 4343, 4545]
+        guard geteuid() == 0 else {
+            let run = try bench.run(plan)
+            #expect(run.failure == LaunchFailure(stage: .groups, error: .notPermitted))
+            return
+        }
+        let fields = try status(plan)
+        #expect(fields["Uid"] == "4242\t4242\t4242\t4242")
+        #expect(fields["Gid"] == "4343\t4343\t4343\t4343")
+        #expect(fields["Groups"].map { Set($0.split(separator: " ")) } == ["4343", "4444", "4545"])
+        #expect(fields["CapEff"] == "0000000000000000")
+    }
+
+    // MARK: Many
+
+    @Test func manyAtATime() throws {
+        let runs = try (0..<60).map { try bench.start(.shell("exit \($0)")) }
+        #expect(try bench.loop.serve { runs.allSatisfy { $0.isDecided && $0.exit != nil } })
+        #expect(runs.map { $0.exit?.status } == (0..<60).map { Int32($0) })
+        #expect(runs.allSatisfy { $0.failure == nil && $0.decisions.count == 1 })
+    }
+
+    @Test func oneAfterTheOtherLeavesNothingBehind() throws {
+        _ = try bench.run(.shell("exit 0"))
+        let before = ProcFS.ownDescriptorCount()
+        for _ in 0..<100 { _ = try bench.run(.program("true", candidates: ["/bin/true"])) }
+        // Other tests open some meanwhile.
+        #expect(ProcFS.ownDescriptorCount() - before < 100)
+        #expect(ProcFS.children(of: getpid()).allSatisfy { ProcFS.stat($0)?.comm != Array("true".utf8) })
+    }
+}
