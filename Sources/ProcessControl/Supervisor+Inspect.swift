@@ -21,10 +21,10 @@ extension Supervisor {
         members(of: process, .tree).compactMap { ProcFS.stat($0) }
     }
 
-    /// Who holds the captured streams of a process open, by stream. Nobody has one that has ended.
+    /// Who holds the captured streams of a process open, by stream. Nobody has one that is not captured or has ended.
     public func streamHolders(of process: ManagedProcess) -> [(stream: String, pids: [Int32])] {
-        [("stdout", process.stdout), ("stderr", process.stderr)].compactMap { name, stream in
-            stream.map { (name, $0.inode().map { ProcFS.holders(pipe: $0) } ?? []) }
+        ["stdout", "stderr"].map { name in
+            (name, process.stream(name)?.inode().map { ProcFS.holders(pipe: $0) } ?? [])
         }
     }
 
