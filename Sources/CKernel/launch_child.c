@@ -12,16 +12,6 @@
 // server's, which goes on running. Raw set*id calls change this one task, which is the whole child; glibc's
 // would signal the server's threads (nptl(7)).
 
-#define NO_SANITIZER __attribute__((no_sanitize("address", "thread")))
-
-/// struct sigaction as the kernel has it (x86-64 and aarch64 agree up to the restorer, which 0 skips).
-struct kernel_sigaction {
-    uintptr_t handler;
-    unsigned long flags;
-    uintptr_t restorer;
-    uint64_t mask;
-};
-
 NO_SANITIZER static int part_from_parent(const struct pk_launch *launch)
 {
     if (launch->gate < 0 && launch->unshare_above > 0) {
@@ -67,31 +57,36 @@ NO_SANITIZER static int set_session(int32_t session)
     return session == PK_SESSION_GROUP ? (int)pk_raw(SYS_setpgid, 0, 0) : 0;
 }
 
-/// Raises and lowers. RLIMIT_NOFILE is lowered only in the `last` round, when the descriptors are in place,
-/// and raised only in the first, when the ids still allow it.
-NO_SANITIZER static int set_limits(const struct pk_launch *launch, bool last, volatile int32_t *index)
+NO_SANITIZER static int set_limit(const struct pk_limit *limit, bool only_raise)
+{
+    struct {
+        uint64_t soft, hard;
+    } now, wanted;
+    long result = pk_raw(SYS_prlimit64, 0, limit->resource, 0, &now);
+    if (result < 0)
+        return (int)result;
+    wanted.hard = limit->set_hard ? limit->hard : now.hard;
+    wanted.soft = limit->set_soft ? limit->soft : (now.soft < wanted.hard ? now.soft : wanted.hard);
+    if (only_raise) {
+        if (wanted.hard <= now.hard)
+            return 0;
+        wanted.soft = now.soft;
+    }
+    return (int)pk_raw(SYS_prlimit64, 0, limit->resource, &wanted, 0);
+}
+
+/// RLIMIT_NOFILE is raised while the ids still allow it, and brought to its value when the descriptors are in place.
+NO_SANITIZER static int set_limits(const struct pk_launch *launch, bool descriptors_in_place, volatile int32_t *index)
 {
     for (uint32_t i = 0; i < launch->limit_count; i++) {
         const struct pk_limit *limit = &launch->limits[i];
-        struct {
-            uint64_t soft, hard;
-        } now, wanted;
-        if (last != (limit->resource == RLIMIT_NOFILE) && last)
+        const bool is_nofile = limit->resource == RLIMIT_NOFILE;
+        if (descriptors_in_place && !is_nofile)
             continue;
         *index = (int32_t)i;
-        long result = pk_raw(SYS_prlimit64, 0, limit->resource, 0, &now);
-        if (result < 0)
-            return (int)result;
-        wanted.hard = limit->set_hard ? limit->hard : now.hard;
-        wanted.soft = limit->set_soft ? limit->soft : (now.soft < wanted.hard ? now.soft : wanted.hard);
-        if (limit->resource == RLIMIT_NOFILE && !last) {
-            if (wanted.hard <= now.hard)
-                continue;
-            wanted.soft = now.soft;
-        }
-        result = pk_raw(SYS_prlimit64, 0, limit->resource, &wanted, 0);
-        if (result < 0)
-            return (int)result;
+        int error = set_limit(limit, is_nofile && !descriptors_in_place);
+        if (error)
+            return error;
     }
     return 0;
 }

@@ -36,7 +36,7 @@ void pk_slab_destroy(struct pk_slab *slab)
     munmap(slab, STACK_SIZE);
 }
 
-const struct pk_outcome *pk_slab_outcome(const struct pk_slab *slab)
+struct pk_outcome *pk_slab_outcome(struct pk_slab *slab)
 {
     return &slab->outcome;
 }
@@ -129,6 +129,13 @@ static long clone_any(const struct pk_launch *launch, struct pk_slab *slab, bool
     return clone3_call(&arguments, slab);
 }
 
+/// Not allowed there, threaded or with controllers (cgroups(7)), or removed by somebody.
+static bool is_refused_by_cgroup(long error)
+{
+    return error == -EACCES || error == -EPERM || error == -EOPNOTSUPP || error == -EINVAL || error == -EBUSY ||
+           error == -ENODEV || error == -ENOENT;
+}
+
 int pk_launch(const struct pk_launch *launch, struct pk_slab *slab, struct pk_child *child)
 {
     slab->launch = launch;
@@ -143,7 +150,7 @@ int pk_launch(const struct pk_launch *launch, struct pk_slab *slab, struct pk_ch
     pk_raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
     int pidfd = -1;
     long pid = clone_any(launch, slab, launch->cgroup >= 0, &pidfd);
-    if (launch->cgroup >= 0 && (pid == -EACCES || pid == -EPERM || pid == -EOPNOTSUPP || pid == -EINVAL)) {
+    if (launch->cgroup >= 0 && is_refused_by_cgroup(pid)) {
         child->cgroup_refused = true;
         pid = clone_any(launch, slab, false, &pidfd);
     }

@@ -7,8 +7,6 @@
 
 // Which descriptors the program gets, at which numbers.
 
-#define NO_SANITIZER __attribute__((no_sanitize("address", "thread")))
-
 /// Opens a mapping's file. O_NONBLOCK keeps a FIFO without a peer from holding the start (fifo(7): ENXIO for
 /// a writer); the program gets it blocking, as it would expect.
 NO_SANITIZER static int open_file(const struct pk_mapping *mapping)
@@ -28,24 +26,37 @@ NO_SANITIZER static int lift(int descriptor, int floor)
     return descriptor >= floor ? descriptor : (int)pk_raw(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, floor);
 }
 
-NO_SANITIZER int pk_step_descriptors(const struct pk_launch *launch, int32_t *report, int32_t *gate,
-                                     volatile int32_t *stage, volatile int32_t *index)
+/// Moves one of our own up there. The old number must go: it would keep the report pipe of a held child open.
+NO_SANITIZER static int move(int32_t *descriptor, int floor)
+{
+    int moved = lift(*descriptor, floor);
+    if (moved < 0)
+        return moved;
+    if (moved != *descriptor)
+        pk_raw(SYS_close, *descriptor);
+    *descriptor = moved;
+    return 0;
+}
+
+NO_SANITIZER int pk_above_targets(const struct pk_launch *launch)
 {
     int floor = 3;
     for (uint32_t i = 0; i < launch->mapping_count; i++)
         if (launch->mappings[i].target >= floor)
             floor = launch->mappings[i].target + 1;
+    return floor;
+}
 
+NO_SANITIZER int pk_step_descriptors(const struct pk_launch *launch, int32_t *report, int32_t *gate,
+                                     volatile int32_t *stage, volatile int32_t *index)
+{
+    const int floor = pk_above_targets(launch);
     *stage = PK_STAGE_FDS;
-    int moved = lift(*report, floor);
-    if (moved < 0)
-        return moved;
-    *report = moved;
-    if (*gate >= 0) {
-        if ((moved = lift(*gate, floor)) < 0)
-            return moved;
-        *gate = moved;
-    }
+    int error = move(report, floor);
+    if (error == 0 && *gate >= 0)
+        error = move(gate, floor);
+    if (error)
+        return error;
 
     // At most the descriptors of one message, stdin, stdout and stderr.
     int32_t sources[PK_MAPPINGS_MAX];

@@ -8,8 +8,6 @@
 
 // The search along PATH, as execvp(3) does it, with the candidates made by the server.
 
-#define NO_SANITIZER __attribute__((no_sanitize("address", "thread")))
-
 /// ETXTBSY: some other process that forked while the file was open for writing has not come to its own execve
 /// yet. It passes within milliseconds.
 enum { BUSY_TRIES = 100, BUSY_PAUSE_NS = 1000000 };

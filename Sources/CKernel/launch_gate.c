@@ -12,15 +12,6 @@
 
 // A held child at its gate: it has a copy of the server's memory, no libc, and three descriptors of its own.
 
-#define NO_SANITIZER __attribute__((no_sanitize("address", "thread")))
-
-struct kernel_sigaction {
-    uintptr_t handler;
-    unsigned long flags;
-    uintptr_t restorer;
-    uint64_t mask;
-};
-
 struct received {
     struct pk_gate_order order;
     int32_t image, cwd;
@@ -109,12 +100,8 @@ NO_SANITIZER static int obey(const struct pk_launch *launch, const struct receiv
 NO_SANITIZER void pk_step_gate(struct pk_slab *slab, int32_t gate)
 {
     const struct pk_launch *launch = slab->launch;
-    int floor = 3;
-    for (uint32_t i = 0; i < launch->mapping_count; i++)
-        if (launch->mappings[i].target >= floor)
-            floor = launch->mappings[i].target + 1;
     long opened = pk_raw(SYS_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    int32_t home = (int32_t)(opened < 0 ? opened : pk_raw(SYS_fcntl, opened, F_DUPFD_CLOEXEC, floor));
+    int32_t home = (int32_t)(opened < 0 ? opened : pk_raw(SYS_fcntl, opened, F_DUPFD_CLOEXEC, pk_above_targets(launch)));
 
     struct received received;
     for (;;) {

@@ -52,7 +52,7 @@ public struct ConnectedSocket {
 
     /// Takes bytes and the descriptors that came with them. A count of 0 is the end of input.
     public func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Input {
-        var numbers = InlineArray<253, CInt>(repeating: -1)
+        var numbers = InlineArray<256, CInt>(repeating: -1)
         var found = 0
         var truncated = false
         let number = raw
@@ -75,8 +75,6 @@ public struct ConnectedSocket {
 
     /// For a program that gets the socket: O_NONBLOCK belongs to the open file description, which it shares.
     public func setNonblocking(_ on: Bool) throws(Errno) {
-        let number = raw
-        let flags = try systemCall { fcntl(number, F_GETFL) }
-        try systemCall { fcntl(number, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) }
+        try Descriptor.setNonblocking(raw, on)
     }
 }

@@ -46,7 +46,11 @@ public struct Descriptor: ~Copyable, Sendable {
 
     /// Sets or clears O_NONBLOCK on the open file description, which every holder of it shares (fcntl(2)).
     public borrowing func setNonblocking(_ on: Bool) throws(Errno) {
-        let number = raw
+        try Self.setNonblocking(raw, on)
+    }
+
+    /// The same of a descriptor that another object owns.
+    static func setNonblocking(_ number: CInt, _ on: Bool) throws(Errno) {
         let flags = try systemCall { fcntl(number, F_GETFL) }
         let wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK
         if wanted != flags { try systemCall { fcntl(number, F_SETFL, wanted) } }

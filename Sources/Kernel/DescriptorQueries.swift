@@ -21,6 +21,12 @@ extension Descriptor {
         return poll(&query, 1, 0) > 0 && query.revents & Int16(POLLHUP) != 0
     }
 
+    /// Whether a read would not block: there is something, or the end (poll(2)).
+    public static func isReadable(_ raw: CInt) -> Bool {
+        var query = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+        return poll(&query, 1, 0) > 0
+    }
+
     /// The file's number (fstat(2)); for pipes and sockets of ours, of which it cannot block.
     public static func inode(of raw: CInt) -> UInt64? {
         var status = stat()

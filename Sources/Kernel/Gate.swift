@@ -10,11 +10,11 @@ public import SystemPackage
 public final class Gate {
     private let loop: EventLoop
     private let socket: Descriptor
-    private let outcome: UnsafePointer<pk_outcome>
+    private let outcome: UnsafeMutablePointer<pk_outcome>
     private var answered: (@MainActor (LaunchFailure?) -> Void)?
     private var ended: (@MainActor () -> Void)?
 
-    init(loop: EventLoop, socket: consuming Descriptor, outcome: UnsafePointer<pk_outcome>) {
+    init(loop: EventLoop, socket: consuming Descriptor, outcome: UnsafeMutablePointer<pk_outcome>) {
         self.loop = loop
         self.socket = socket.lifted()
         self.outcome = outcome
@@ -63,6 +63,7 @@ public final class Gate {
             order.blocked = signals.blocked
         }
         let number = socket.raw
+        outcome.pointee.stage = LaunchStage.gate.number
         try withUnsafeBytes(of: &order) { bytes throws(Errno) in
             _ = try kernelResult(
                 pk_send_descriptors(number, bytes.baseAddress, bytes.count, descriptors, descriptors.count))
@@ -95,7 +96,8 @@ public final class Gate {
             return
         }
         loop.remove(socket.raw)
-        tell?(nil)
+        // The end is that of a program that has begun, or of a child that was killed on its way there.
+        tell?(stage == .exec ? nil : LaunchFailure(stage: stage, error: .interrupted))
         ended?()
         ended = nil
     }

@@ -50,8 +50,9 @@ public final class Launch {
             // The loop keeps this object alive until the pipe has ended: the child may stand on our memory.
             try loop.add(report.raw, .readable) { _ in self.read() }
         } catch {
-            // Out of memory or watches. The child is in no one's care: it is not known to anybody yet.
-            fatalError("cannot watch a start: \(error)")
+            // No more watches for this user (epoll(7), max_user_watches). The child stands on our memory: its end must
+            // be seen all the same.
+            askAgain()
         }
     }
 
@@ -60,6 +61,13 @@ public final class Launch {
     public func childHasParted() {
         childsEnds = nil
         plan = nil
+    }
+
+    private func askAgain() {
+        loop.after(5) {
+            if Descriptor.isReadable(self.report.raw) { self.read() }
+            if self.decided != nil { self.askAgain() }
+        }
     }
 
     private func read() {

@@ -34,9 +34,11 @@ public enum ServiceManager {
 
     /// Tells the service manager a state such as "READY=1" or "STOPPING=1" (sd_notify(3)); false if none is listening.
     ///
-    /// A manager that does not read is waited for 5 s, then EAGAIN is thrown.
+    /// A manager that does not read is waited for so long, then EAGAIN is thrown.
     @discardableResult
-    public static func notify(_ state: String, environment: [String: String]) throws(Errno) -> Bool {
+    public static func notify(
+        _ state: String, environment: [String: String], patience seconds: Int = 5
+    ) throws(Errno) -> Bool {
         guard let name = environment["NOTIFY_SOCKET"], !name.isEmpty else { return false }
         var bytes = Array(name.utf8)
         switch bytes[0] {
@@ -46,9 +48,10 @@ public enum ServiceManager {
         }
         guard bytes.count <= SocketPath.maximumBytes + 1 else { throw .fileNameTooLong }
         let descriptor = try makeSocket(SOCK_DGRAM)
-        try descriptor.setNonblocking(false)
+        // Without patience not at all: the server is serving.
+        try descriptor.setNonblocking(seconds == 0)
         let number = descriptor.raw
-        var patience = timeval(tv_sec: 5, tv_usec: 0)
+        var patience = timeval(tv_sec: seconds, tv_usec: 0)
         let size = socklen_t(MemoryLayout<timeval>.size)
         try systemCall { setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &patience, size) }
         try SocketPath.withAddress(bytes: bytes) { (address, length) throws(Errno) in

@@ -93,7 +93,7 @@ public final class CapturedStream {
             left -= count
         }
         // The end, if nobody else has it.
-        if isOpen, left == 0, Descriptor.hasHungUp(pipe.raw) { take(most: 1) }
+        if isOpen, left == 0, Descriptor.hasHungUp(pipe.raw) { close() }
     }
 
     /// Lets go of the pipe: at its end, or because nobody wants what may still come.
@@ -110,6 +110,13 @@ public final class CapturedStream {
     func forgetBytes() {
         ring.discard(before: ring.end)
         serveReaders()
+    }
+
+    /// Gives up to `count` of the oldest bytes up; returns how many.
+    func forgetOldest(_ count: Int) -> Int {
+        let given = min(count, ring.count)
+        if given > 0 { ring.discard(before: ring.start + given) }
+        return given
     }
 
     // MARK: To readers

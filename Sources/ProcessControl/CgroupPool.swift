@@ -60,6 +60,9 @@ final class CgroupPool {
         }
     }
 
+    /// Kills whatever runs in any of them.
+    func killAll() { hierarchy.killAll() }
+
     /// Removes everything; what still runs keeps its group.
     func close() {
         free = []

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import DequeModule
 
-/// The exited processes whose records are kept, oldest first. No I/O.
+/// The exited processes whose records are kept. No I/O.
 ///
-/// Those that some waiter has been told of go before those that nobody has asked after.
+/// Those that some waiter has been told of go before those that nobody has asked after; of each kind, the oldest first.
 struct ExitMemory {
-    private var order = Deque<ManagedProcess>()
+    private var unseen = Deque<ManagedProcess>()
+    private var seen = Deque<ManagedProcess>()
     /// By id, with the bytes of output each is charged for.
     private var kept: [Int: Int] = [:]
     /// The output of all of them.
@@ -14,9 +15,16 @@ struct ExitMemory {
     var count: Int { kept.count }
 
     mutating func add(_ process: ManagedProcess) {
-        order.append(process)
         kept[process.id] = 0
+        if process.exitSeen { seen.append(process) } else { unseen.append(process) }
         charge(process)
+    }
+
+    /// Some waiter has been told of it.
+    mutating func markSeen(_ process: ManagedProcess) {
+        guard !process.exitSeen else { return }
+        process.exitSeen = true
+        if kept[process.id] != nil { seen.append(process) }
     }
 
     /// Counts its output anew.
@@ -30,26 +38,22 @@ struct ExitMemory {
         guard let charged = kept.removeValue(forKey: process.id) else { return }
         retainedBytes -= charged
         // Released ones stay as shells until they come to the front or are the majority.
-        while let first = order.first, kept[first.id] == nil { order.removeFirst() }
-        if order.count > 64, order.count > 2 * kept.count { order.removeAll { kept[$0.id] == nil } }
+        if seen.count + unseen.count > 64, seen.count + unseen.count > 2 * kept.count {
+            seen.removeAll { kept[$0.id] == nil }
+            unseen.removeAll { kept[$0.id] == nil || $0.exitSeen }
+        }
     }
 
     /// The record to forget next.
-    func nextToForget() -> ManagedProcess? {
-        var oldest: ManagedProcess?
-        // The front is nearly always one that somebody has seen; do not search for ever if it is not.
-        for process in order.prefix(Self.searched) where kept[process.id] != nil {
-            if process.exitSeen { return process }
-            if oldest == nil { oldest = process }
-        }
-        return oldest
+    mutating func nextToForget() -> ManagedProcess? {
+        while let first = seen.first, kept[first.id] == nil { seen.removeFirst() }
+        while let first = unseen.first, kept[first.id] == nil || first.exitSeen { unseen.removeFirst() }
+        return seen.first ?? unseen.first
     }
 
-    private static let searched = 64
-
-    /// Those that still have output, oldest first.
-    var withOutput: some Sequence<ManagedProcess> {
-        order.lazy.filter { [kept] in (kept[$0.id] ?? 0) > 0 }
+    /// Those that still have output, in the order in which it is given up.
+    var withOutput: [ManagedProcess] {
+        (Array(seen) + unseen.filter { !$0.exitSeen }).filter { (kept[$0.id] ?? 0) > 0 }
     }
 }
 
@@ -79,17 +83,22 @@ extension Supervisor {
         checkDrained(process)
         process.stdout?.forgetBytes()
         process.stderr?.forgetBytes()
+        remains[process.id] = nil
         memory.remove(process)
         table.remove(process)
         populationChanged?()
     }
 
-    /// Output of exited processes is bounded in all.
-    private func trimOutput() {
+    /// Output of exited processes is bounded in all: the oldest bytes of the oldest go.
+    func trimOutput() {
         guard memory.retainedBytes > limits.retainedOutput else { return }
-        for process in Array(memory.withOutput) where memory.retainedBytes > limits.retainedOutput {
-            process.stdout?.forgetBytes()
-            process.stderr?.forgetBytes()
+        for process in memory.withOutput {
+            let excess = memory.retainedBytes - limits.retainedOutput
+            if excess <= 0 { return }
+            var left = excess
+            for stream in [process.stdout, process.stderr].compactMap({ $0 }) {
+                left -= stream.forgetOldest(left)
+            }
             memory.charge(process)
         }
     }

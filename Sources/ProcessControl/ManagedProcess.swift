@@ -15,6 +15,8 @@ public struct Owner: Hashable, Sendable {
 public final class ConnectionToken {
     /// Those whose lifetime is this connection.
     var processes: [Int: ManagedProcess] = [:]
+    /// It is over; whoever still holds this must not wait for its end.
+    var hasEnded = false
     public init() {}
     /// Whether processes would end with it.
     public var holdsProcesses: Bool { !processes.isEmpty }
@@ -68,6 +70,8 @@ public final class ManagedProcess {
     // Who waits for what.
     var waiters: [ObjectIdentifier: Waiter] = [:]
     var killPlans: [ObjectIdentifier: KillPlan] = [:]
+    /// What a held process's deadline will be, counted from the start of its program.
+    var timeoutFromStart: Int64?
     var deadlineTimer: Kernel.Timer?
     var leaseTimer: Kernel.Timer?
     /// Requests under way that name it: its lease does not run meanwhile.
@@ -88,6 +92,7 @@ public final class ManagedProcess {
         arguments = spec.program.arguments
         stop = spec.stop
         lifetime = spec.lifetime
+        timeoutFromStart = spec.timeout
     }
 
     public var state: ProcessState { lifecycle.state }
@@ -103,6 +108,13 @@ public final class ManagedProcess {
         case "stdout": stdout
         case "stderr": stderr
         default: nil
+        }
+    }
+
+    /// Byte by byte: String's own == takes different spellings of a character for the same.
+    public func hasLabels(_ wanted: [(String, String)]) -> Bool {
+        wanted.allSatisfy { label in
+            labels.contains { $0.0.utf8.elementsEqual(label.0.utf8) && $0.1.utf8.elementsEqual(label.1.utf8) }
         }
     }
 

@@ -108,7 +108,7 @@ struct ProcessTable {
             return found
         case .labels(let wanted):
             return visible(viewer, serverUID: serverUID) { process in
-                wanted.allSatisfy { label in process.labels.contains { $0 == label } }
+                process.hasLabels(wanted)
             }
         case .all:
             return visible(viewer, serverUID: serverUID) { _ in true }

@@ -24,29 +24,41 @@ extension Supervisor {
     /// Who lives in a scope now, the process itself first.
     func members(of process: ManagedProcess, _ scope: KillScope, _ snapshot: TreeSnapshot? = nil) -> [Int32] {
         let own = process.child.map { [$0.pid] } ?? []
-        switch scope {
-        case .process: return own
-        case .tree where process.hadCgroup:
-            return (process.cgroup?.members() ?? []).filter { $0 > 1 && $0 != getpid() }
-        case .group:
-            guard let group = process.processGroup else { return own }
-            return (snapshot ?? look()).members(ofGroup: group)
-        case .tree:
-            let session = process.spec.session == .new ? process.pid : nil
-            let found = (snapshot ?? look()).tree(
-                leader: process.child?.pid, session: session, mark: TreeSnapshot.mark(of: process.id))
-            // A managed process is its own tree, even when it was started from within this one.
-            return own + found.filter { table.process(pid: $0).map { $0 === process } ?? true }
+        if scope == .process { return own }
+        if process.hadCgroup {
+            let inCgroup = (process.cgroup?.members() ?? []).filter { $0 > 1 && $0 != getpid() }
+            guard scope == .group, let group = process.processGroup else { return scope == .tree ? inCgroup : own }
+            if inCgroup.isEmpty { return [] }
+            return (snapshot ?? look()).members(ofGroup: group).filter(inCgroup.contains)
         }
+        if process.isExited, remains[process.id] == nil { return [] }
+        let snapshot = snapshot ?? look()
+        // Reaped, and its number is somebody else's: so are the session and the group of that number.
+        let isReused = process.child == nil && process.pid.map(snapshot.isReused) ?? false
+        if scope == .group {
+            guard let group = process.processGroup else { return own }
+            return isReused ? [] : snapshot.members(ofGroup: group)
+        }
+        let session = process.spec.session == .new && !isReused ? process.pid : nil
+        let found = snapshot.tree(
+            leader: process.child?.pid, session: session, mark: TreeSnapshot.mark(of: process.id))
+        // A managed process is its own tree, even when it was started from within this one.
+        return own + found.filter { table.process(pid: $0).map { $0 === process } ?? true }
     }
 
     /// Exited processes of whose trees something lives.
     func leftTrees() -> [ManagedProcess] {
-        let exited = table.all.filter(\.isExited)
-        let snapshot = exited.contains { !$0.hadCgroup } ? look() : nil
-        return exited.filter { process in
-            process.hadCgroup ? process.cgroup != nil : !members(of: process, .tree, snapshot).isEmpty
-        }.sorted { $0.id < $1.id }
+        let snapshot = remains.isEmpty ? nil : look()
+        let marked = remains.values.filter { !members(of: $0, .tree, snapshot).isEmpty }
+        return (table.all.filter { $0.isExited && $0.cgroup != nil } + marked).sorted { $0.id < $1.id }
+    }
+
+    /// An exited process's tree is looked for soon, before its number can mean another: what has nothing left is
+    /// done with.
+    func lookAtRemains() {
+        if remains.isEmpty { return }
+        remainsChanged = true
+        lookSoon()
     }
 
     // MARK: Signals

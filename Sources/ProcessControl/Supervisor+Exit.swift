@@ -58,6 +58,7 @@ extension Supervisor {
         if hasOpenStream(process) { return }
         process.drainedAt = Self.wallClock()
         memory.charge(process)
+        trimOutput()
         tellWaiters(of: process, until: .drained)
     }
 
@@ -90,6 +91,10 @@ extension Supervisor {
 
     /// Waits for the rest of the tree to end, if there is one, and then gives its cgroup back.
     private func watchTree(of process: ManagedProcess) {
+        if !process.hadCgroup {
+            remains[process.id] = process
+            lookAtRemains()
+        }
         guard let cgroup = process.cgroup else { return treeChanged(process) }
         guard cgroup.populated() else { return treeEmptied(process) }
         treeChanged(process)

@@ -52,7 +52,7 @@ extension Supervisor {
             do throws(Errno) {
                 try open(gate, of: process, order, signals: replacement.signals)
             } catch {
-                let failure = LaunchFailure(stage: .gate, error: error)
+                let failure = LaunchFailure(stage: error == .argListTooLong ? .exec : .gate, error: error)
                 throw .execFailed(failure, path: nil, process: process.id)
             }
             process.replacing = order
@@ -87,7 +87,7 @@ extension Supervisor {
         var directory: SharedDescriptor?
         if case .descriptor(let descriptor) = order.program.directory { directory = descriptor }
         try gate.open(
-            image: programImage(order.program, environment: order.environment), directory: directory,
+            image: try programImage(order.program, environment: order.environment), directory: directory,
             signals: signals.map { ($0.ignored, $0.blocked) }
         ) { [weak self] failure in self?.replaceDecided(process, order, failure: failure) }
     }

@@ -159,7 +159,7 @@ extension Supervisor {
             lookedFor[ObjectIdentifier(plan)] = nil
             plan.process.killPlans[ObjectIdentifier(plan)] = nil
             if !plan.isAnswered { plan.answer(survivors: survivors(of: plan)) }
-            stopped(plan.process)
+            planEnded()
         }
     }
 
@@ -190,6 +190,10 @@ extension Supervisor {
     private func lookLater(_ plan: KillPlan) {
         guard !plan.isOver else { return }
         lookedFor[ObjectIdentifier(plan)] = plan
+        lookSoon()
+    }
+
+    func lookSoon() {
         guard !lookDue else { return }
         lookDue = true
         loop.after(lookPause) { [weak self] in self?.lookAtAll() }
@@ -200,7 +204,13 @@ extension Supervisor {
         lookDue = false
         let plans = Array(lookedFor.values)
         let began = EventLoop.now()
-        let snapshot = plans.contains { needsLook($0.process, $0.scope) } ? look() : nil
+        let snapshot = remainsChanged || plans.contains { needsLook($0.process, $0.scope) } ? look() : nil
+        if remainsChanged {
+            remainsChanged = false
+            remains = remains.filter { _, process in
+                !members(of: process, .tree, snapshot).isEmpty || !members(of: process, .group, snapshot).isEmpty
+            }
+        }
         var again: [KillPlan] = []
         for plan in plans where !plan.isOver {
             let isEmpty = plan.process.child == nil && members(of: plan.process, plan.scope, snapshot).isEmpty

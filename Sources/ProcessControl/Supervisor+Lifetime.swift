@@ -8,7 +8,7 @@ extension Supervisor {
         switch process.lifetime {
         case .detached: break
         case .connection:
-            if let connection = process.connection {
+            if let connection = process.connection, !connection.hasEnded {
                 connection.processes[process.id] = process
             } else {
                 // It ended while the start was under way.
@@ -31,6 +31,7 @@ extension Supervisor {
 
     /// A connection has ended: its processes go.
     public func connectionEnded(_ connection: ConnectionToken) {
+        connection.hasEnded = true
         let processes = connection.processes.values.sorted { $0.id < $1.id }
         connection.processes = [:]
         stop(processes, because: .connection)
@@ -102,7 +103,13 @@ extension Supervisor {
         }
         if let labels = changes.labels { process.labels = labels }
         if let stop = changes.stop { process.stop = stop }
-        if let timeout = changes.timeout { setDeadline(process, after: timeout) }
+        if let timeout = changes.timeout {
+            if process.state == .held {
+                process.timeoutFromStart = timeout
+            } else {
+                setDeadline(process, after: timeout)
+            }
+        }
         if let lifetime = changes.lifetime {
             leaveLifetime(process)
             process.lifetime = lifetime

@@ -7,6 +7,7 @@ final class Shutdown {
     let completion: () -> Void
     var timer: Kernel.Timer?
     var isKilling = false
+    var isFinished = false
     init(completion: @escaping () -> Void) { self.completion = completion }
 }
 
@@ -43,7 +44,7 @@ extension Supervisor {
     }
 
     /// A process, or the rest of its tree, has been stopped.
-    func stopped(_ process: ManagedProcess) { continueShutdown() }
+    func planEnded() { continueShutdown() }
 
     private func continueShutdown() {
         guard shutdown != nil else { return }
@@ -51,9 +52,19 @@ extension Supervisor {
     }
 
     private func finishShutdown() {
-        guard let shutdown else { return }
+        guard let shutdown, !shutdown.isFinished else { return }
+        shutdown.isFinished = true
         loop.cancel(shutdown.timer)
+        killForgotten()
         containers?.close()
         shutdown.completion()
+    }
+
+    /// What lives on from trees whose records were released: nobody is to outlive the server by that.
+    private func killForgotten() {
+        containers?.killAll()
+        for pid in ProcFS.children(of: getpid()) where table.process(pid: pid) == nil {
+            if let pidfd = try? ChildProcess.open(pid) { try? ChildProcess.signal(pidfd, SIGKILL) }
+        }
     }
 }

@@ -64,11 +64,14 @@ extension Supervisor {
         return environment
     }
 
-    func programImage(_ program: ProgramSpec, environment: Environment) -> ProgramImage {
+    func programImage(_ program: ProgramSpec, environment: Environment) throws(Errno) -> ProgramImage {
         var directory: [UInt8]?
         if case .path(let path) = program.directory { directory = path }
+        guard let candidates = PathSearch.candidates(for: program, environment: environment) else {
+            throw .argListTooLong
+        }
         return ProgramImage(
-            candidates: PathSearch.candidates(for: program, environment: environment),
+            candidates: candidates,
             arguments: program.arguments, environment: environment.entries, directory: directory)
     }
 
@@ -85,7 +88,14 @@ extension Supervisor {
 
     private func launch(_ process: ManagedProcess, _ start: Start) throws(Refusal) {
         let spec = process.spec
-        var plan = LaunchPlan(image: programImage(spec.program, environment: process.environment))
+        let image: ProgramImage
+        do throws(Errno) {
+            image = try programImage(spec.program, environment: process.environment)
+        } catch {
+            let failure = LaunchFailure(stage: .exec, error: error)
+            throw .spawnFailed(failure, path: path(of: failure, in: spec))
+        }
+        var plan = LaunchPlan(image: image)
         if case .descriptor(let directory) = spec.program.directory { plan.directory = directory }
         do throws(LaunchFailure) {
             var captured = CapturedPipes()
@@ -133,10 +143,9 @@ extension Supervisor {
         process.directory = shownDirectory(spec.program)
         process.hadCgroup = process.cgroup != nil && !child.cgroupRefused
         if child.cgroupRefused, let cgroup = process.cgroup {
-            // As good as none. What refused it will refuse it again.
-            containers?.giveBack(cgroup)
+            // Something has been done to it. Another one may do.
+            _ = cgroup.remove()
             process.cgroup = nil
-            containers = nil
         }
         process.session = spec.session == .new ? child.pid : getsid(0)
         process.processGroup = spec.session == .inherit ? nil : child.pid
@@ -194,7 +203,7 @@ extension Supervisor {
     func begun(_ process: ManagedProcess) {
         _ = process.lifecycle.take(.started)
         process.startedAt = Self.wallClock()
-        if let timeout = process.spec.timeout, process.deadlineAt == nil { setDeadline(process, after: timeout) }
+        if let timeout = process.timeoutFromStart { setDeadline(process, after: timeout) }
     }
 
     /// The child of a start that failed has been reaped.
@@ -220,7 +229,7 @@ extension Supervisor {
         start.isAbandoned = true
         start.failure = LaunchFailure(stage: child.launch.stage, error: .timedOut)
         loop.cancel(start.timer)
-        try? ChildProcess.signal(child.pidfd, SIGKILL)
+        if start.exit == nil { try? ChildProcess.signal(child.pidfd, SIGKILL) } else { forgetChild(of: process) }
         table.remove(process)
         populationChanged?()
         start.completion(.failure(refusal))

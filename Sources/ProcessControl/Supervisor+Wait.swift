@@ -8,7 +8,10 @@ extension Supervisor {
         for processes: [ManagedProcess], mode: Waiter.Mode, until: Waiter.Until, timeout: Int64?,
         completion: @escaping (Waiter.Outcome) -> Void
     ) -> Waiter? {
-        let waiter = Waiter(processes, mode: mode, until: until, completion: completion)
+        let waiter = Waiter(processes, mode: mode, until: until) { [weak self] outcome in
+            for process in outcome.done { self?.memory.markSeen(process) }
+            completion(outcome)
+        }
         if waiter.begin() {
             waiter.answer(timedOut: false)
             return nil

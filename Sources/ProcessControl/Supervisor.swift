@@ -33,6 +33,10 @@ public final class Supervisor {
     /// Kill plans whose end nobody tells, and the next look for them.
     var lookedFor: [ObjectIdentifier: KillPlan] = [:]
     var lookDue = false
+    /// Exited processes without a cgroup of whose trees something may live. What is not here any more is gone for good:
+    /// its numbers may come to mean others.
+    var remains: [Int: ManagedProcess] = [:]
+    var remainsChanged = false
     var lookPause: Int64 = 50
     /// Processes whose pidfd says that they have ended while a tracer still holds them.
     var heldByTracers: [Int: ManagedProcess] = [:]
@@ -65,10 +69,7 @@ public final class Supervisor {
         limits = settings.limits
         instance = settings.instance
         baseEnvironment = Environment(
-            entries: settings.environment.filter { entry in
-                let name = entry.prefix { $0 != UInt8(ascii: "=") }
-                return !Environment.ofTheServerAlone.contains(String(decoding: name, as: UTF8.self))
-            })
+            entries: settings.environment.filter { !Environment.isOfTheServerAlone($0) })
         serverUID = geteuid()
         serverGID = getegid()
         socketPath = settings.socketPath
@@ -138,6 +139,8 @@ public final class Supervisor {
                 last = change.pid
             } else {
                 ChildProcess.takeAdopted(change.pid)
+                // Perhaps the last of some tree.
+                if change.ended { lookAtRemains() }
             }
         }
     }

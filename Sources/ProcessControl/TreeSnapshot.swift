@@ -5,6 +5,7 @@ import Kernel
 /// One look at all processes of the machine, from which the trees of many can be told: where no cgroup holds a tree
 /// together, each further look costs a walk over /proc.
 struct TreeSnapshot {
+    private let pids: Set<Int32>
     private let byParent: [Int32: [ProcStat]]
     private let bySession: [Int32: [ProcStat]]
     private let byGroup: [Int32: [ProcStat]]
@@ -16,6 +17,7 @@ struct TreeSnapshot {
         let own = getpid()
         // Neither init nor the server itself is ever signalled.
         let living = ProcFS.all().filter { !$0.isDead && $0.pid > 1 && $0.pid != own }
+        pids = Set(living.map(\.pid))
         byParent = Dictionary(grouping: living, by: \.ppid)
         bySession = Dictionary(grouping: living, by: \.session)
         byGroup = Dictionary(grouping: living, by: \.pgid)
@@ -32,6 +34,10 @@ struct TreeSnapshot {
     static func mark(of process: Int) -> [UInt8] { markName + Array(String(process).utf8) }
 
     func members(ofGroup group: Int32) -> [Int32] { (byGroup[group] ?? []).map(\.pid) }
+
+    /// Whether a number that was a process's means another one now. The kernel gives a number away again only when no
+    /// process, no group and no session has it: then nothing of the old one's is left.
+    func isReused(_ pid: Int32) -> Bool { pids.contains(pid) }
 
     /// What lives below `leader`, in its session, or carries the mark, and what lives below those; without `leader`.
     func tree(leader: Int32?, session: Int32?, mark: [UInt8]) -> [Int32] {

@@ -74,7 +74,6 @@ public final class Waiter {
     func answer(timedOut: Bool) {
         let reached = Set(done.map(\.id))
         let pending = asked.filter { !reached.contains($0.id) }
-        for process in done { process.exitSeen = true }
         detach()
         let tell = completion
         completion = nil

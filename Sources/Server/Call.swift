@@ -28,7 +28,7 @@ final class Call {
         supervisor = connection.supervisor
     }
 
-    var isPartOfBatch: Bool { exchange.isPartOfBatch }
+    var isPartOfBatch: Bool { exchange.isBatch }
     var peer: Peer { connection.peer }
 
     func began(_ dialogue: Dialogue) { self.dialogue = dialogue }
@@ -42,7 +42,11 @@ final class Call {
     }
 
     /// Requests of a process's owner that name it renew its lease, and keep it while they last.
-    func names(_ processes: [ManagedProcess]) {
+    func names(_ processes: [ManagedProcess], by selector: ProcessSelector? = nil) {
+        switch selector {
+        case .all, .labels: return
+        case .these, nil: break
+        }
         for process in processes where process.owner.uid == peer.uid {
             leases.append(process)
             supervisor.holdLease(process)
@@ -55,6 +59,12 @@ final class Call {
         guard begin() else { return }
         if let id = request.id { exchange.answer(id: id, result: result) } else { exchange.answer(nil) }
         finish()
+    }
+
+    /// With a result that is large and made when it can leave.
+    func succeedWhenThereIsRoom(_ result: @escaping () -> JSONValue) {
+        undo = nil
+        connection.whenThereIsRoom { self.succeed(result()) }
     }
 
     func fail(_ error: RPCError) {
@@ -84,7 +94,7 @@ final class Call {
     private func finish() {
         undo = nil
         releaseLeases()
-        dialogue?.ended(self, wasStarted: true)
+        dialogue?.ended(self)
         if holdsOthers {
             holdsOthers = false
             dialogue?.decided()
@@ -104,7 +114,7 @@ final class Call {
         if dialogue == nil {
             // Not started: it never will be.
             refuseUnstarted(.requestCancelled())
-            connection.dialogue.ended(self, wasStarted: false)
+            connection.dialogue.ended(self)
             return
         }
         guard isCancellable else { return }

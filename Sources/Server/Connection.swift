@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import JSON
 import JSONRPC
 import Kernel
@@ -21,11 +22,25 @@ final class Connection {
     private var received = 0
     private var firstMessage = true
     private var inputEnded = false
-    private var isClosed = false
-    private var isPeerGone = false
+    private var phase = Phase.open
     private var flushDue = false
     private var interest: EventLoop.Events = .readable
     private var whenFlushed: (() -> Void)?
+    /// Answers that wait for room: large ones that many waits get at once are made when they can leave.
+    private var deferred = Deque<() -> Void>()
+    /// Bytes of batches that are not complete yet.
+    var batchBytes = 0
+
+    private enum Phase {
+        case open
+        /// A program is about to get the socket: nothing more is read, and what is queued leaves first.
+        case handingOver
+        /// Nobody reads replies any more; what was asked for and has not started yet is still carried out.
+        case peerGone
+        case closed
+    }
+
+    private var isClosed: Bool { phase == .closed }
 
     init(server: Server, socket: ConnectedSocket, peer: Peer) throws(Errno) {
         self.server = server
@@ -41,13 +56,13 @@ final class Connection {
         if events.contains(.writable) { flush() }
         if isClosed { return }
         if events.contains(.readable) || events.contains(.hungUp) { receive(hungUp: events.contains(.hungUp)) }
-        if !isClosed, events.contains(.failed) { end() }
+        if phase == .open, events.contains(.failed) { end() }
     }
 
     /// Reads one turn's worth, or, if the peer has gone, all there is: what it said last counts.
     private func receive(hungUp: Bool) {
         if hungUp {
-            while !isClosed, !inputEnded, receiveOnce() != nil {}
+            while phase == .open, !inputEnded, receiveOnce() != nil {}
             return peerHasGone()
         }
         guard wantsInput else { return }
@@ -56,18 +71,20 @@ final class Connection {
         endIfDone()
     }
 
-    /// Nobody reads replies any more. What has been asked for and has not started yet is still carried out.
     private func peerHasGone() {
-        guard !isClosed else { return }
-        isPeerGone = true
+        // A program that is to get the socket gets it all the same: what was sent is there to be read.
+        guard phase == .open else { return }
+        phase = .peerGone
         inputEnded = true
+        queue = SendQueue()
         if let socket { server.loop.remove(socket.raw) }
+        dialogue.proceed()
         endIfDone()
     }
 
     /// Nil: nothing there now.
     private func receiveOnce() -> Int? {
-        guard let socket else { return nil }
+        guard phase == .open, let socket else { return nil }
         let buffer = server.buffer
         do throws(Errno) {
             var room = buffer.count
@@ -105,7 +122,7 @@ final class Connection {
     }
 
     private func takeMessages(_ next: () -> (event: MessageReader.Event, endOffset: Int)?) {
-        while !isClosed, let (event, endOffset) = next() {
+        while phase == .open, let (event, endOffset) = next() {
             let descriptors = arrivals.take(upTo: endOffset)
             switch event {
             case .message(let bytes): dialogue.take(bytes, descriptors)
@@ -126,7 +143,7 @@ final class Connection {
     var hasBufferedInput: Bool { reader.bufferedBytes > 0 }
 
     private var wantsInput: Bool {
-        !inputEnded && !dialogue.isFull && !isCongested
+        phase == .open && !inputEnded && !dialogue.isFull && !isCongested
     }
 
     // MARK: Out
@@ -137,7 +154,7 @@ final class Connection {
 
     /// Queues one message, framed as the peer frames its own.
     func send(_ write: (inout [UInt8]) -> Void) {
-        guard !isClosed, !isPeerGone else { return }
+        guard phase == .open || phase == .handingOver else { return }
         if (reader.framing ?? .lines) == .lines {
             queue.append { bytes in
                 write(&bytes)
@@ -157,8 +174,17 @@ final class Connection {
         }
     }
 
+    /// Calls `answer` when the queue has room: now, or when the peer has read.
+    func whenThereIsRoom(_ answer: @escaping () -> Void) {
+        if isCongested { deferred.append(answer) } else { answer() }
+    }
+
+    private func answerDeferred() {
+        while !isCongested, let answer = deferred.popFirst() { answer() }
+    }
+
     private func flush() {
-        guard !isClosed, !isPeerGone, let socket else { return }
+        guard phase == .open || phase == .handingOver, let socket else { return }
         do throws(Errno) {
             try queue.drain { bytes throws(Errno) in try socket.send(bytes) }
         } catch .wouldBlock {
@@ -169,16 +195,16 @@ final class Connection {
         }
         if queue.isEmpty, let act = whenFlushed {
             whenFlushed = nil
-            act()
-            if isClosed { return }
+            return act()
         }
+        answerDeferred()
         dialogue.proceed()
         updateInterest()
         endIfDone()
     }
 
     private func updateInterest() {
-        guard !isClosed, !isPeerGone, let socket else { return }
+        guard phase == .open || whenFlushed != nil, let socket else { return }
         var wanted: EventLoop.Events = []
         if wantsInput { wanted.insert(.readable) }
         if !queue.isEmpty, !flushDue { wanted.insert(.writable) }
@@ -198,14 +224,17 @@ final class Connection {
     /// Half-closed, and nothing is pending: what was asked for has been answered.
     private func endIfDone() {
         guard inputEnded, !isClosed else { return }
-        if isPeerGone ? dialogue.hasStartedAll : dialogue.isIdle && queue.isEmpty { end() }
+        if phase == .handingOver { return }
+        if phase == .peerGone ? dialogue.hasStartedAll : dialogue.isIdle && queue.isEmpty { end() }
     }
 
     /// The connection is over: its waits vanish, and processes whose lifetime it was go.
     func end() {
         guard !isClosed else { return }
-        isClosed = true
-        if let socket, !isPeerGone { server.loop.remove(socket.raw) }
+        phase = .closed
+        whenFlushed = nil
+        deferred = []
+        if let socket { server.loop.remove(socket.raw) }
         socket = nil
         dialogue.close()
         server.supervisor.connectionEnded(token)
@@ -220,12 +249,16 @@ final class Connection {
 
     // MARK: Handing over
 
-    /// Calls `act` when everything queued has left.
-    func afterFlush(_ act: @escaping () -> Void) {
-        if queue.isEmpty { act() } else { whenFlushed = act }
+    /// Calls `act` when everything queued has left. Nothing is read from now on: what the peer has sent behind its
+    /// request is the program's.
+    func beginHandingOver(_ act: @escaping () -> Void) {
+        phase = .handingOver
+        whenFlushed = act
+        flush()
+        updateInterest()
     }
 
-    /// The socket for a program, which expects it blocking. Nothing is read from it meanwhile.
+    /// The socket for a program, which expects it blocking.
     func lendSocket() throws(Errno) -> SharedDescriptor {
         guard let socket else { throw .socketNotConnected }
         server.loop.remove(socket.raw)
@@ -235,7 +268,9 @@ final class Connection {
 
     /// The program did not start: the connection goes on.
     func takeSocketBack() {
-        guard let socket else { return }
+        guard phase == .handingOver, let socket else { return }
+        phase = .open
+        interest = .readable
         do throws(Errno) {
             try socket.setNonblocking(true)
             try server.loop.add(socket.raw, interest) { [weak self] events in self?.ready(events) }

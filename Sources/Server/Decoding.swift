@@ -65,7 +65,7 @@ extension JSONCursor {
         return set
     }
 
-    func duration(_ range: ClosedRange<Int64> = 0...ServerLimits().longest) throws(JSONMismatch) -> Int64 {
+    func duration(_ range: ClosedRange<Int64> = 0...ServerLimits.longest) throws(JSONMismatch) -> Int64 {
         try integer(range)
     }
 
@@ -98,7 +98,7 @@ extension JSONCursor {
         if value.kind == .object {
             try requireObject(allowing: ["lease_ms"])
             return .lease(
-                try requiredMember("lease_ms", expected: "a time in ms").duration(1...ServerLimits().longest))
+                try requiredMember("lease_ms", expected: "a time in ms").duration(1...ServerLimits.longest))
         }
         guard value.kind == .string else {
             throw mismatch(expected: "\"detached\", \"connection\" or {\"lease_ms\": …}")

@@ -25,7 +25,7 @@ extension Server {
         if let wait = parameters.member("wait") { request.wait = try wait.boolean() }
         if let timeout = parameters.member("timeout_ms") { request.timeout = try timeout.duration() }
         let processes = try supervisor.select(selector, for: call.peer.uid)
-        call.names(processes)
+        call.names(processes, by: selector)
         let ticket = supervisor.kill(processes, request) { [self] reports in
             for report in reports where !report.alreadyExited {
                 log.info(

@@ -29,9 +29,9 @@ extension Server {
         let labels = try parameters.ifPresent("labels") { try $0.labels() }
         let processes = try supervisor.select(selector ?? .all, for: call.peer.uid).filter { process in
             (states?.contains(process.state) ?? true) && (name.map { $0 == process.name } ?? true)
-                && (labels ?? []).allSatisfy { label in process.labels.contains { $0 == label } }
+                && process.hasLabels(labels ?? [])
         }
-        call.names(processes)
+        call.names(processes, by: selector ?? .all)
         call.succeed(["processes": .array(processes.map(record))])
     }
 
@@ -87,7 +87,7 @@ extension Server {
                 _ = try cursor.oneOf(["none"])
                 changes.timeout = .some(nil)
             } else {
-                changes.timeout = try cursor.duration(1...limits.longest)
+                changes.timeout = try cursor.duration(1...ServerLimits.longest)
             }
         }
         let process = try supervisor.find(reference, for: call.peer.uid)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import JSON
 public import Kernel
 public import Logging
 public import ProcessControl
@@ -16,6 +17,8 @@ public final class Server {
     /// Where connections receive, one at a time.
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     private(set) lazy var methods = Server.makeMethods(for: self)
+    /// Parsed when somebody asks for it first.
+    var parsedDocument: JSONValue?
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var isAccepting = false
     /// Called when a client, or a signal, has asked for the end and everything has been stopped.
@@ -56,8 +59,12 @@ public final class Server {
 
     /// Nobody can come any more: the socket's file is removed. Who is in the queue can still be accepted.
     public func closeDoor() {
+        // A socket that was passed to us is not ours to remove: clients can always come.
         listener.unlink()
     }
+
+    /// Whether the socket's file is ours.
+    public var hasDoor: Bool { listener.path != nil }
 
     /// Goes on at a new socket.
     public func openDoor(_ listener: ListeningSocket) {
@@ -88,7 +95,9 @@ public final class Server {
                 // Out of descriptors. The peer waits; accepting at once again would only spin.
                 log.error("cannot accept", metadata: ["errno": "\(error.name)"])
                 pauseListening()
-                loop.after(100) { [weak self] in try? self?.listen() }
+                loop.after(100) { [weak self] in
+                    if let self, !self.stopping { try? self.listen() }
+                }
                 return
             }
         }

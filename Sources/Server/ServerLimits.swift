@@ -13,7 +13,7 @@ public struct ServerLimits: Sendable {
     public var readDefault = 64 << 10
     public var readMost = 1 << 20
     /// Longest time a caller may name, in ms: one year.
-    public var longest: Int64 = 366 * 24 * 3600 * 1000
+    public static let longest: Int64 = 366 * 24 * 3600 * 1000
 
     public init() {}
 }

@@ -27,8 +27,11 @@ extension Server {
 
     /// The OpenRPC document, as it was compiled in.
     private func document() throws -> JSONValue {
-        return try JSONValue.parse(
+        if let parsedDocument { return parsedDocument }
+        let document = try JSONValue.parse(
             UnsafeRawBufferPointer(start: procctl_schema_start(), count: procctl_schema_length))
+        parsedDocument = document
+        return document
     }
 
     private func info() -> JSONValue {

@@ -63,7 +63,7 @@ struct SpawnDecoding {
     }
 
     private func decodeManagement(_ parameters: JSONCursor, into spec: inout SpawnSpec) throws(JSONMismatch) {
-        let longest = ServerLimits().longest
+        let longest = ServerLimits.longest
         if let cursor = parameters.member("name") { spec.name = try cursor.processName() }
         if let cursor = parameters.member("labels") { spec.labels = try cursor.labels(limits: limits) }
         if let cursor = parameters.member("timeout_ms") { spec.timeout = try cursor.duration(1...longest) }

@@ -121,7 +121,7 @@ extension Server {
         if let reason = reasonToKeepConnection(call) {
             throw Refusal.wrongState(reason: reason, process: nil, state: nil)
         }
-        connection.afterFlush { [self] in
+        connection.beginHandingOver { [self] in
             do throws(Errno) {
                 let socket = try connection.lendSocket()
                 if parameters.member("stdin") == nil { spec.stdin = .descriptor(socket) }

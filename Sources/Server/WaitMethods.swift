@@ -19,15 +19,17 @@ extension Server {
         let until = try parameters.ifPresent("until") { try $0.choice(Waiter.Until.self) }
         let timeout = try parameters.ifPresent("timeout_ms") { try $0.duration() }
         let processes = try supervisor.select(selector, for: call.peer.uid)
-        call.names(processes)
+        call.names(processes, by: selector)
         let waiter = supervisor.wait(
             for: processes, mode: mode ?? .all, until: until ?? .exited, timeout: timeout
         ) { [self] outcome in
-            call.succeed([
-                "done": .array(outcome.done.map(record)),
-                "pending": .array(outcome.pending.map { .integer($0.id) }),
-                "timed_out": .boolean(outcome.timedOut),
-            ])
+            call.succeedWhenThereIsRoom { [self] in
+                [
+                    "done": .array(outcome.done.map(record)),
+                    "pending": .array(outcome.pending.map { .integer($0.id) }),
+                    "timed_out": .boolean(outcome.timedOut),
+                ]
+            }
         }
         // Cancelling a wait never touches the processes.
         if let waiter { call.wait { [self] in supervisor.cancel(waiter) } }

@@ -52,7 +52,7 @@ final class IdleExit {
         // First nobody can come any more, then whoever has come is looked for.
         server.closeDoor()
         if server.acceptNow() {
-            if !rebind() { ended() }
+            if server.hasDoor, !rebind() { ended() }
             return
         }
         ended()

@@ -81,7 +81,7 @@ final class ServerLife {
             guard let self else { return }
             log.info("signal", metadata: ["signal": "\(SignalName.name(of: signal))", "sender": "\(sender)"])
             guard [SIGTERM, SIGINT, SIGHUP].contains(signal) else { return }
-            notify("STOPPING=1")
+            notify("STOPPING=1", patience: 0)
             server.shutDown()
         }
     }
@@ -105,8 +105,8 @@ final class ServerLife {
         return true
     }
 
-    private func notify(_ state: String) {
-        do throws(Errno) { try ServiceManager.notify(state, environment: environment) } catch {
+    private func notify(_ state: String, patience: Int = 5) {
+        do throws(Errno) { try ServiceManager.notify(state, environment: environment, patience: patience) } catch {
             log.warning("the service manager was not told, ignoring", metadata: ["errno": "\(error.name)"])
         }
     }

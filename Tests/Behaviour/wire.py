@@ -169,6 +169,10 @@ class Client:
         del self.buffer[:count]
         return taken
 
+    def readable(self):
+        """Whether a whole or partial message has arrived."""
+        return bool(self.buffer) or bool(select.select([self.socket], [], [], 0)[0])
+
     def receive_body(self, timeout=PATIENCE):
         """The bytes of the next message, without its framing."""
         deadline = time.monotonic() + timeout

@@ -113,13 +113,13 @@ import Testing
     @Test func itsDirectoryMayBeADescriptor() throws {
         let scratch = try Scratch()
         var plan = LaunchPlan.shell("pwd -P; pwd -P >&2", directory: "/nowhere")
-        plan.directory = SharedDescriptor(try Descriptor.open(scratch.path, O_PATH_ | O_DIRECTORY))
+        plan.directory = SharedDescriptor(try Descriptor.open(scratch.path, pathOnly | O_DIRECTORY))
         #expect(try bench.run(plan).lines() == [scratch.path])
         #expect(try bench.run(.shell("pwd", directory: "/usr")).lines() == ["/usr"])
     }
 
     /// O_PATH, which Swift does not import (fcntl.h).
-    private var O_PATH_: CInt { 0o10000000 }
+    private var pathOnly: CInt { 0o10000000 }
 
     // MARK: Attributes
 

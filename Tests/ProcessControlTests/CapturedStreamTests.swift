@@ -104,6 +104,18 @@ import Testing
         #expect(pipe.stream.chunk(at: 0, limit: 100_000) == .text(text, at: 0))
     }
 
+    /// What is full needs no room for an end.
+    @Test(arguments: [10, 13]) func theEndOfOneThatIsFull(_ count: Int) throws {
+        let pipe = try TestPipe(loop, limit: 10, .block)
+        pipe.write(String(repeating: "x", count: count))
+        #expect(try pipe.serve(toEnd: 10))
+        pipe.closeWriting()
+        #expect(pipe.waitForHangUp())
+        pipe.stream.takeWhatIsThere()
+        #expect(!pipe.stream.isOpen)
+        #expect([pipe.stream.start, pipe.stream.end] == [0, count])
+    }
+
     @Test func orTheLastOfIt() throws {
         let pipe = try TestPipe(loop, limit: 7)
         pipe.write("0123456789abcdefghij")
@@ -140,6 +152,19 @@ import Testing
         pipe.stream.close()
         #expect(ended == 1)
         #expect(pipe.stream.chunk(at: 0, limit: 100) == .text("kept", at: 0, end: true))
+    }
+
+    @Test func theOldestBytesMayBeGivenUp() throws {
+        let pipe = try TestPipe(loop, limit: 100)
+        pipe.write("0123456789")
+        #expect(try pipe.serve(toEnd: 10))
+        #expect(pipe.stream.forgetOldest(0) == 0)
+        #expect(pipe.stream.forgetOldest(4) == 4)
+        #expect(pipe.stream.chunk(at: 0, limit: 100) == .gap(offset: 0, length: 4))
+        #expect(pipe.stream.chunk(at: 4, limit: 100) == .text("456789", at: 4))
+        #expect(pipe.stream.forgetOldest(100) == 6)
+        #expect(pipe.stream.retained == 0)
+        #expect(pipe.stream.forgetOldest(100) == 0)
     }
 
     @Test func forgottenBytesAreAGap() throws {

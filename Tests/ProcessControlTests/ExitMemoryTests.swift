@@ -24,7 +24,8 @@ import Testing
 
     @Test func theOldestGoesFirst() {
         var memory = ExitMemory()
-        #expect(memory.nextToForget() == nil)
+        let none = memory.nextToForget()
+        #expect(none == nil)
         for id in [4, 2, 9] { memory.add(exited(id)) }
         #expect(memory.count == 3)
         #expect(order(&memory) == [4, 2, 9])
@@ -41,9 +42,22 @@ import Testing
         var memory = ExitMemory()
         let processes = (1...3).map { exited($0) }
         processes.forEach { memory.add($0) }
-        #expect(memory.nextToForget()?.id == 1)
-        processes[1].exitSeen = true
-        #expect(memory.nextToForget()?.id == 2)
+        memory.markSeen(processes[2])
+        memory.markSeen(processes[1])
+        memory.markSeen(processes[2])
+        #expect(processes.map(\.exitSeen) == [false, true, true])
+        #expect(order(&memory) == [3, 2, 1], "in the order in which they were seen")
+    }
+
+    @Test func whatIsNotKeptMayBeSeenToo() {
+        var memory = ExitMemory()
+        let process = exited(1)
+        memory.markSeen(process)
+        #expect(process.exitSeen)
+        let none = memory.nextToForget()
+        #expect(none == nil)
+        memory.add(process)
+        #expect(order(&memory) == [1])
     }
 
     @Test func whatHasBeenReleasedIsNotForgottenAgain() {
@@ -61,18 +75,27 @@ import Testing
     @Test func releasesInAnyOrder() {
         var memory = ExitMemory()
         var dice = Dice(seed: 7)
-        var kept: [ManagedProcess] = []
+        var (seen, unseen): ([ManagedProcess], [ManagedProcess]) = ([], [])
         for id in 1...5000 {
-            let process = exited(id)
+            let process = exited(id, seen: dice.next() % 2 == 0)
             memory.add(process)
-            kept.append(process)
-            while kept.count > 20 || (!kept.isEmpty && dice.next() % 3 == 0) {
-                memory.remove(kept.remove(at: Int(dice.next() % UInt64(kept.count))))
+            if process.exitSeen { seen.append(process) } else { unseen.append(process) }
+            while seen.count + unseen.count > 20 || dice.next() % 3 == 0 {
+                guard let released = (seen + unseen).randomElement(using: &dice) else { break }
+                memory.remove(released)
+                seen.removeAll { $0 === released }
+                unseen.removeAll { $0 === released }
             }
-            #expect(memory.count == kept.count)
-            #expect(memory.nextToForget()?.id == kept.first?.id)
+            if dice.next() % 4 == 0, let one = unseen.randomElement(using: &dice) {
+                memory.markSeen(one)
+                unseen.removeAll { $0 === one }
+                seen.append(one)
+            }
+            let next = memory.nextToForget()
+            #expect(next === seen.first ?? unseen.first)
+            #expect(memory.count == seen.count + unseen.count)
         }
-        #expect(order(&memory) == kept.map(\.id))
+        #expect(order(&memory) == (seen + unseen).map(\.id))
     }
 
     // MARK: Output
@@ -95,6 +118,8 @@ import Testing
         processes.forEach { memory.add($0) }
         #expect(memory.retainedBytes == 150)
         #expect(memory.withOutput.map(\.id) == [1, 3])
+        memory.markSeen(processes[2])
+        #expect(memory.withOutput.map(\.id) == [3, 1], "what has been seen is given up first")
         processes[0].stdout?.forgetBytes()
         #expect(memory.retainedBytes == 150, "until it is counted anew")
         memory.charge(processes[0])

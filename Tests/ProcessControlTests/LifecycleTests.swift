@@ -27,6 +27,35 @@ import Testing
         #expect(lifecycle.state == next ?? state)
     }
 
+    /// A program may stop itself before its start is known here; what it is then shows when it is.
+    @Test(arguments: [[], [.heldReady]] as [[Lifecycle.Event]])
+    func whatWasStoppedBeforeItBeganBeginsStopped(_ way: [Lifecycle.Event]) {
+        for (events, state) in [
+            ([.stopped], .stopped), ([.stopped, .stopped], .stopped), ([.stopped, .continued], .running),
+            ([.continued], .running), ([.stopped, .continued, .stopped], .stopped),
+        ] as [([Lifecycle.Event], ProcessState)] {
+            var lifecycle = Lifecycle()
+            for event in way { _ = lifecycle.take(event) }
+            let before = lifecycle.state
+            for event in events {
+                let isNews = lifecycle.take(event)
+                #expect(!isNews)
+                #expect(lifecycle.state == before)
+            }
+            let isNews = lifecycle.take(.started)
+            #expect(isNews)
+            #expect(lifecycle.state == state)
+            _ = lifecycle.take(.continued)
+            #expect(lifecycle.state == .running)
+        }
+    }
+
+    @Test func aStopBeforeItIsHeldIsNotForgotten() {
+        var lifecycle = Lifecycle()
+        for event in [.stopped, .heldReady, .started] as [Lifecycle.Event] { _ = lifecycle.take(event) }
+        #expect(lifecycle.state == .stopped)
+    }
+
     /// The whole table: the reason of each refusal.
     private static let refusals: [Lifecycle.Request: [ProcessState: String]] = [
         .execReplace: [.exited: "exited"],

@@ -10,11 +10,11 @@ import Testing
         return program
     }
 
-    private func candidates(_ program: ProgramSpec, path: String?) -> [String] {
+    private func candidates(_ program: ProgramSpec, path: String?) -> [String]? {
         var environment = Environment()
         environment.set(Array("HOME".utf8), to: Array("/root".utf8))
         environment.set(Array("PATH".utf8), to: path.map { Array($0.utf8) })
-        return PathSearch.candidates(for: program, environment: environment)
+        return PathSearch.candidates(for: program, environment: environment)?
             .map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -60,7 +60,19 @@ import Testing
         #expect(
             PathSearch.candidates(for: program, environment: environment) == [[0xFF, 0x2F, 0xFD], [0xFE, 0x2F, 0xFD]])
         program.file = .name([0xFC])
-        #expect(PathSearch.candidates(for: program, environment: environment).first == [0xFF, 0x2F, 0xFC])
+        #expect(PathSearch.candidates(for: program, environment: environment)?.first == [0xFF, 0x2F, 0xFC])
+    }
+
+    /// A name longer than any directory holds is tried as it is, for the kernel to say so; a PATH longer than any
+    /// program can be given has no end of candidates, and none is tried.
+    @Test func whatIsTooLong() {
+        let most = String(repeating: "n", count: 255)
+        #expect(candidates(program(most), path: "/bin") == ["/bin/" + most])
+        #expect(candidates(program(most + "n"), path: "/bin") == [most + "n"])
+        let path = String(repeating: ":", count: 32 * 4096 - 1)
+        #expect(candidates(program("ls"), path: path)?.count == 32 * 4096)
+        #expect(candidates(program("ls"), path: path + ":") == nil)
+        #expect(candidates(program("/bin/ls"), path: path + ":") == ["/bin/ls"])
     }
 
     /// In errors stands what the caller wrote, not what was tried.

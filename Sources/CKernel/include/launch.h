@@ -105,7 +105,7 @@ struct pk_slab;
 
 struct pk_slab *pk_slab_create(void);
 void pk_slab_destroy(struct pk_slab *slab);
-const struct pk_outcome *pk_slab_outcome(const struct pk_slab *slab);
+struct pk_outcome *pk_slab_outcome(struct pk_slab *slab);
 
 /// What clone gave: the pid, the pidfd, and which of the two calls and flags made it.
 struct pk_child {
