@@ -14,7 +14,8 @@ struct IdentityDecoding {
         if let cursor = parameters.member("groups") {
             var groups: [UInt32] = []
             for element in try cursor.elements(maximum: 65_536) { groups.append(try group(element)) }
-            spec.groups = groups
+            // Who is not root may not even say what is so already (setgroups(2)).
+            spec.groups = geteuid() != 0 && Set(groups) == Self.ownGroups() ? nil : groups
         }
         guard let cursor = parameters.member("user") else { return }
         let (uid, name, primary) = try user(cursor)
@@ -30,6 +31,12 @@ struct IdentityDecoding {
         if spec.groups == nil, geteuid() == 0 || uid != geteuid() {
             spec.groups = name.map { users.supplementaryGroups(of: $0, primary: spec.group ?? uid) } ?? []
         }
+    }
+
+    private static func ownGroups() -> Set<UInt32> {
+        var groups = [gid_t](repeating: 0, count: 65_536)
+        let count = getgroups(CInt(groups.count), &groups)
+        return Set(groups.prefix(Int(max(0, count))))
     }
 
     private func user(_ cursor: JSONCursor) throws(JSONMismatch) -> (uid: UInt32, name: String?, primary: UInt32?) {

@@ -46,7 +46,8 @@ import Testing
         #expect(try candidates("/tmp") == LaunchFailure(stage: .exec, error: .permissionDenied))
         #expect(try candidates("") == LaunchFailure(stage: .exec, error: .noSuchFileOrDirectory))
         #expect(try candidates(plain) == LaunchFailure(stage: .exec, error: .permissionDenied), "not executable")
-        #expect(try candidates(try script("echo hello\n")) == LaunchFailure(stage: .exec, error: Errno(rawValue: ENOEXEC)))
+        let noFormat = LaunchFailure(stage: .exec, error: Errno(rawValue: ENOEXEC))
+        #expect(try candidates(try script("echo hello\n")) == noFormat)
         #expect(
             try candidates(try script("#!/no/such/interpreter\n"))
                 == LaunchFailure(stage: .exec, error: .noSuchFileOrDirectory))
@@ -162,13 +163,15 @@ import Testing
     }
 
     @Test func limits() throws {
-        var plan = LaunchPlan.shell("exit 0")
-        plan.limits = [
-            LaunchPlan.Limit(resource: 4, soft: 0, hard: 0), LaunchPlan.Limit(resource: 4, soft: 5, hard: 4),
-        ]
-        #expect(try failure(plan) == LaunchFailure(stage: .rlimits, error: .invalidArgument, index: 1))
-        plan.limits = [LaunchPlan.Limit(resource: 99, soft: 0, hard: 0)]
-        #expect(try failure(plan) == LaunchFailure(stage: .rlimits, error: .invalidArgument, index: 0))
+        let core = LaunchPlan.Limit(resource: 4, soft: 0, hard: 0)
+        for (limits, index) in [
+            ([core, LaunchPlan.Limit(resource: 4, soft: 5, hard: 4)], 1),
+            ([LaunchPlan.Limit(resource: 99, soft: 0, hard: 0)], 0),
+        ] {
+            var plan = LaunchPlan.shell("exit 0")
+            plan.limits = limits
+            #expect(try failure(plan) == LaunchFailure(stage: .rlimits, error: .invalidArgument, index: index))
+        }
     }
 
     // MARK: Stages

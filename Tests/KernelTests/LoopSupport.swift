@@ -113,7 +113,7 @@ struct LaunchBench {
 }
 
 extension LaunchPlan {
-    /// A program with its arguments.
+    /// A program with its arguments; for one start, as every image is.
     static func program(
         _ arguments: String..., candidates: [String]? = nil, environment: [String] = ["PATH=/usr/bin:/bin"],
         directory: String? = nil
@@ -131,7 +131,35 @@ extension ProgramImage {
         _ arguments: [String], candidates: [String]? = nil, environment: [String] = [], directory: String? = nil
     ) -> ProgramImage {
         ProgramImage(
-            candidates: (candidates ?? [arguments[0]]).map { Array($0.utf8) }, arguments: arguments.map { Array($0.utf8) },
-            environment: environment.map { Array($0.utf8) }, directory: directory.map { Array($0.utf8) })
+            candidates: (candidates ?? [arguments[0]]).map { Array($0.utf8) },
+            arguments: arguments.map { Array($0.utf8) }, environment: environment.map { Array($0.utf8) },
+            directory: directory.map { Array($0.utf8) })
     }
+}
+
+/// The fields of /proc/PID/status, proc(5).
+struct StatusFields {
+    private var fields: [String: String] = [:]
+
+    init(_ text: String) {
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: ":\t", maxSplits: 1).map(String.init)
+            if parts.count == 2 { fields[parts[0]] = parts[1] }
+        }
+    }
+
+    subscript(_ name: String) -> String? { fields[name] }
+
+    /// A signal set as it stands there.
+    static func hex(_ set: UInt64) -> String {
+        let digits = String(set, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// What this process ignores is ignored in its children too; a server ignores nothing. (posix_spawn(3), by which test
+/// runners start tests, leaves signal 32 ignored.)
+func ownIgnoredSignals() -> UInt64 {
+    let text = String(decoding: ProcFS.contents(of: "/proc/self/status") ?? [], as: UTF8.self)
+    return StatusFields(text)["SigIgn"].flatMap { UInt64($0, radix: 16) } ?? 0
 }

@@ -53,7 +53,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("[1, null]", "processes[1]", "null"), ("[1, \"a\", [2]]", "processes[2]", "array"), ("[0]", "processes[0]", "0"),
+        ("[1, null]", "processes[1]", "null"), ("[1, \"a\", [2]]", "processes[2]", "array"),
+        ("[0]", "processes[0]", "0"),
         ("true", "processes", "boolean"), ("1.5", "processes", "real"), ("{}", "processes.labels", "nothing"),
         (#"{"labels": null}"#, "processes.labels", "null"), (#"{"labels": {"a": 1}}"#, "processes.labels.a", "integer"),
         (#"{"labels": []}"#, "processes.labels", "array"), (#"{"label": {}}"#, "processes.label", "unknown member"),
@@ -100,10 +101,11 @@ import Testing
 
     // MARK: Signals
 
-    @Test(arguments: [
-        ("15", 15), ("1", 1), ("64", 64), ("\"TERM\"", 15), ("\"SIGTERM\"", 15), ("\"SIGRTMIN+3\"", 37),
-        ("\"RTMAX-1\"", 63),
-    ] as [(String, Int32)])
+    @Test(
+        arguments: [
+            ("15", 15), ("1", 1), ("64", 64), ("\"TERM\"", 15), ("\"SIGTERM\"", 15), ("\"SIGRTMIN+3\"", 37),
+            ("\"RTMAX-1\"", 63),
+        ] as [(String, Int32)])
     func signals(_ json: String, _ number: Int32) throws {
         #expect(try JSONCursor.parse(json).signal() == number)
     }

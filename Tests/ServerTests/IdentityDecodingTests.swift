@@ -62,9 +62,11 @@ import Testing
     @Test(arguments: [
         (#"{"user": "no such user"}"#, "user", "\"no such user\""), (#"{"user": -1}"#, "user", "-1"),
         (#"{"user": 4294967295}"#, "user", "4294967295"), (#"{"user": true}"#, "user", "boolean"),
-        (#"{"group": "no such group"}"#, "group", "\"no such group\""), (#"{"group": 4294967295}"#, "group", "4294967295"),
+        (#"{"group": "no such group"}"#, "group", "\"no such group\""),
+        (#"{"group": 4294967295}"#, "group", "4294967295"),
         (#"{"group": [0]}"#, "group", "array"), (#"{"groups": "root"}"#, "groups", "string"),
-        (#"{"groups": [0, "no such group"]}"#, "groups[1]", "\"no such group\""), (#"{"groups": [1.5]}"#, "groups[0]", "real"),
+        (#"{"groups": [0, "no such group"]}"#, "groups[1]", "\"no such group\""),
+        (#"{"groups": [1.5]}"#, "groups[0]", "real"),
     ])
     func otherIdsAreRefused(_ json: String, path: String, found: String) throws {
         let wrong = try wrong(json)
@@ -74,15 +76,18 @@ import Testing
 
     // MARK: umask
 
-    @Test(arguments: [
-        ("0", 0), ("511", 0o777), ("\"022\"", 0o22), ("\"0\"", 0), ("\"777\"", 0o777), ("\"0022\"", 0o22), ("18", 0o22),
-    ] as [(String, Int32)])
+    @Test(
+        arguments: [
+            ("0", 0), ("511", 0o777), ("\"022\"", 0o22), ("\"0\"", 0), ("\"777\"", 0o777), ("\"0022\"", 0o22),
+            ("18", 0o22),
+        ] as [(String, Int32)])
     func masks(_ json: String, _ mask: Int32) throws {
         #expect(try decoding.umask(.parse(json)) == mask)
     }
 
     @Test(arguments: [
-        ("512", "512"), ("-1", "-1"), ("\"1000\"", "\"1000\""), ("\"8\"", "\"8\""), ("\"\"", "\"\""), ("\"0o22\"", "\"0o22\""),
+        ("512", "512"), ("-1", "-1"), ("\"1000\"", "\"1000\""), ("\"8\"", "\"8\""), ("\"\"", "\"\""),
+        ("\"0o22\"", "\"0o22\""),
         ("\"+22\"", "\"+22\""), ("\"77777777777777777777\"", "\"77777777777777777777\""), ("true", "boolean"),
     ])
     func otherMasks(_ json: String, found: String) throws {
@@ -113,7 +118,8 @@ import Testing
     /// The names of getrlimit(2), each at its number.
     @Test func everyLimitHasItsName() throws {
         let all = [
-            ("as", RLIMIT_AS), ("core", RLIMIT_CORE), ("cpu", RLIMIT_CPU), ("data", RLIMIT_DATA), ("fsize", RLIMIT_FSIZE),
+            ("as", RLIMIT_AS), ("core", RLIMIT_CORE), ("cpu", RLIMIT_CPU), ("data", RLIMIT_DATA),
+            ("fsize", RLIMIT_FSIZE),
             ("nofile", RLIMIT_NOFILE), ("stack", RLIMIT_STACK),
         ]
         for (name, resource) in all {

@@ -25,7 +25,8 @@ import Testing
         #expect(try decoding.arguments(.parse(#"["a", {"base64": "/w=="}]"#)) == [[97], [0xFF]])
         for (json, path, found) in [
             ("[]", "argv", "an empty array"), (#""ls""#, "argv", "string"), (#"["a", 1]"#, "argv[1]", "integer"),
-            (#"["a\u0000"]"#, "argv[0]", "a string with U+0000"), (#"[{"base64": "AA=="}]"#, "argv[0]", "a string with U+0000"),
+            (#"["a\u0000"]"#, "argv[0]", "a string with U+0000"),
+            (#"[{"base64": "AA=="}]"#, "argv[0]", "a string with U+0000"),
             (#"["a", {"base64": "/w"}]"#, "argv[1].base64", "malformed base64"),
             (#"[{"base64": "", "text": ""}]"#, "argv[0].text", "unknown member"), (#"[null]"#, "argv[0]", "null"),
         ] {
@@ -103,11 +104,14 @@ import Testing
     }
 
     @Test func whereInputComesFrom() throws {
-        for (json, expected) in [(#""null""#, "null"), (#"{"file": "/x"}"#, "truncate /x"), (#"{"fd": 0}"#, "descriptor")] {
+        for (json, expected) in [
+            (#""null""#, "null"), (#"{"file": "/x"}"#, "truncate /x"), (#"{"fd": 0}"#, "descriptor"),
+        ] {
             #expect(shown(try decoding.stdin(.parse(json))) == expected)
         }
         for (json, path) in [
-            (#""stdout""#, "stdin"), ("null", "stdin"), ("{}", "stdin"), (#"{"file": "/x", "mode": "append"}"#, "stdin.mode"),
+            (#""stdout""#, "stdin"), ("null", "stdin"), ("{}", "stdin"),
+            (#"{"file": "/x", "mode": "append"}"#, "stdin.mode"),
             (#"{"file": "/x", "fd": 0}"#, "stdin.file"), (#"{"fd": 5}"#, "stdin.fd"),
             (#"{"file": "\u0000"}"#, "stdin.file"), ("0", "stdin"),
         ] {
@@ -143,7 +147,8 @@ import Testing
 
     @Test(arguments: [
         (#"{"3": 2}"#, "fds.3", "2"), (#"{"3": null}"#, "fds.3", "null"), (#"{"3": {"fd": 0}}"#, "fds.3", "object"),
-        (#"{"-1": 0}"#, "fds.-1", "\"-1\""), (#"{"65536": 0}"#, "fds.65536", "\"65536\""), (#"{"03": 0}"#, "fds.03", "\"03\""),
+        (#"{"-1": 0}"#, "fds.-1", "\"-1\""), (#"{"65536": 0}"#, "fds.65536", "\"65536\""),
+        (#"{"03": 0}"#, "fds.03", "\"03\""),
         (#"{"+3": 0}"#, "fds.+3", "\"+3\""), (#"{" 3": 0}"#, "fds. 3", "\" 3\""), (#"{"": 0}"#, "fds.", "\"\""),
         (#"{"x": 0}"#, "fds.x", "\"x\""), (#"{"1": 0}"#, "fds.1", "\"1\""), ("[0]", "fds", "array"),
     ])

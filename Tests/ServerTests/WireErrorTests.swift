@@ -90,8 +90,10 @@ import Testing
         #expect(WireErrorCode.allCases.map(\.rawValue) == Array(1...10))
         #expect(WireErrorCode.allCases.map(\.kind) == kinds)
         let error = WireErrorCode.alreadyExited.error("gone", ["process": 3, "reason": nil, "exit": .null])
-        #expect(error == RPCError(
-            code: 2, message: "gone", data: ["kind": "already_exited", "process": 3, "exit": nil]))
+        #expect(
+            error
+                == RPCError(
+                    code: 2, message: "gone", data: ["kind": "already_exited", "process": 3, "exit": nil]))
     }
 
     /// Every stage of a start has the name that the schema gives it.
