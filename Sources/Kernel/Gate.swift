@@ -62,13 +62,19 @@ public final class Gate {
             order.ignored = signals.ignored
             order.blocked = signals.blocked
         }
+        self.answered = answered
         let number = socket.raw
         outcome.pointee.stage = LaunchStage.gate.number
-        try withUnsafeBytes(of: &order) { bytes throws(Errno) in
-            _ = try kernelResult(
-                pk_send_descriptors(number, bytes.baseAddress, bytes.count, descriptors, descriptors.count))
+        let sent = withUnsafeBytes(of: &order) { bytes in
+            pk_send_descriptors(number, bytes.baseAddress, bytes.count, descriptors, descriptors.count)
         }
-        self.answered = answered
+        // A child that has just died answers as well: by the end of the socket, which is on its way.
+        if sent != -Int(EPIPE), sent != -Int(ECONNRESET) {
+            do throws(Errno) { try kernelResult(sent) } catch {
+                self.answered = nil
+                throw error
+            }
+        }
         withExtendedLifetime(file) {}
     }
 

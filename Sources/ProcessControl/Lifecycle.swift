@@ -9,7 +9,7 @@ public enum ProcessState: String, CaseIterable, Sendable {
 public struct Lifecycle {
     public private(set) var state = ProcessState.starting
     /// Stopped while its program had not begun: what it will be when it has.
-    private var startsStopped = false
+    private(set) var startsStopped = false
 
     /// What happens to a process.
     enum Event: CaseIterable {

@@ -201,6 +201,8 @@ extension Supervisor {
 
     /// Its program runs: what counts from the start of the program.
     func begun(_ process: ManagedProcess) {
+        // It may have gone on meanwhile, which nobody has asked for yet.
+        if process.lifecycle.startsStopped { takeStops(of: process) }
         _ = process.lifecycle.take(.started)
         process.startedAt = Self.wallClock()
         if let timeout = process.timeoutFromStart { setDeadline(process, after: timeout) }

@@ -145,7 +145,7 @@ public final class Supervisor {
         }
     }
 
-    private func takeStops(of process: ManagedProcess) {
+    func takeStops(of process: ManagedProcess) {
         guard let child = process.child else { return }
         while let event = try? ChildProcess.stopEvent(child.pidfd) {
             switch event {

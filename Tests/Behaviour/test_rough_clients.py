@@ -73,12 +73,14 @@ def test_what_was_sent_behind_a_takeover_is_the_programs(server, tmp_path):
 
 
 def test_a_connection_lifetime_that_ends_during_the_start(server, client):
+    mark = {"about": "a connection that ends early"}
     for _ in range(5):
-        send_while_paused(server, call(1, "spawn", argv=["sleep", "300"], lifetime="connection"))
-    wire.wait_until(
-        lambda: not client.request("list", {"state": ["running", "held", "stopped"]})["processes"],
-        what="the processes to go with their connections",
-    )
+        send_while_paused(server, call(1, "spawn", argv=["sleep", "300"], lifetime="connection", labels=mark))
+
+    def reasons():
+        return [record["reason"] for record in client.request("list", {"labels": mark})["processes"]]
+
+    wire.wait_until(lambda: reasons() == ["connection"] * 5, what="the processes to go with their connections")
 
 
 def test_a_wait_without_id_ends_with_its_connection(server, client, zoo):

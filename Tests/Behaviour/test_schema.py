@@ -113,7 +113,9 @@ def still(value, name=None):
         passing = {"start", "end"} if "open" in value else {"state"} if "ppid" in value else set()
         return {key: "…" if key in passing else still(member, key) for key, member in value.items()}
     if isinstance(value, list):
-        return [still(member) for member in value]
+        # Records of a wait come in the order in which the processes were done.
+        records = all(isinstance(member, dict) and "id" in member for member in value)
+        return [still(member) for member in (sorted(value, key=lambda record: record["id"]) if records else value)]
     return value
 
 

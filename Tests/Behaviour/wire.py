@@ -105,7 +105,8 @@ class Client:
             rights = array.array("i", [d if isinstance(d, int) else d.fileno() for d in descriptors])
             sent = self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
             data = data[sent:]
-        self.socket.sendall(data)
+        if len(data):
+            self.socket.sendall(data)
 
     def send(self, message, descriptors=()):
         self.send_raw(self.frame(json.dumps(message).encode("ascii")), descriptors)

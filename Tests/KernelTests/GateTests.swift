@@ -191,6 +191,24 @@ import Testing
         #expect(try held.run.text() == "started\n")
     }
 
+    /// It died before it had read its order: no program has run, whatever it had tried before.
+    @Test(arguments: [false, true]) func itsEndIsNoProgram(afterAFailure: Bool) throws {
+        let held = try hold(.shell("echo wrong"))
+        let child = try #require(held.run.child)
+        if afterAFailure {
+            try held.open(.of(["x"], candidates: ["/no/such"]))
+            #expect(try bench.loop.serve { !held.answers.isEmpty })
+            held.answers = []
+        }
+        try ChildProcess.signal(child.pidfd, SIGSTOP)
+        #expect(eventually { ProcFS.stat(child.pid)?.state == "T" })
+        try held.open()
+        try ChildProcess.signal(child.pidfd, SIGKILL)
+        try finish(held)
+        #expect(held.answers == [LaunchFailure(stage: .gate, error: .interrupted)])
+        #expect(try held.run.text() == "")
+    }
+
     @Test func anOrderThatIsForgottenIsNotAnswered() throws {
         let held = try hold(.program("program", candidates: ["/no/such"]))
         let child = try #require(held.run.child)
