@@ -7,6 +7,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -74,13 +75,13 @@ class Bench:
 
     def server(self, name="s"):
         """procctld, for as long as the block runs."""
-        socket = str(self.directory / name)
-        return Daemon([self.options.procctld, "--socket", socket, "--log-level", "error"], socket, self.log)
+        path = str(self.directory / name)
+        return Daemon([self.options.procctld, "--socket", path, "--log-level", "error"], path, self.log)
 
     def echo(self):
         """The echo server in C."""
-        socket = str(self.directory / "echo-socket")
-        return Daemon([str(self.directory / "echo"), socket], socket, self.log)
+        path = str(self.directory / "echo-socket")
+        return Daemon([str(self.directory / "echo"), path], path, self.log)
 
     def show(self):
         table = [("what", "procctl", "C", "ratio", "target", ""), *self.rows]
@@ -95,14 +96,19 @@ class Bench:
 class Daemon:
     """A server that runs while the block does."""
 
-    def __init__(self, command, socket, log):
-        self.socket = socket
+    def __init__(self, command, path, log):
+        self.socket = path
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 10
-        while not os.path.exists(socket):
+        while not self.listens():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("%s does not listen on %s" % (command[0], socket))
+                raise SystemExit("%s does not listen on %s" % (command[0], path))
             time.sleep(0.01)
+
+    def listens(self):
+        """Whether a connection comes about: the file is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.socket) == 0
 
     def __enter__(self):
         return self

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Kernel
 
-@MainActor @Suite struct ConnectedSocketTests {
+@MainActor @Suite(.serialized) struct ConnectedSocketTests {
     private let socket: ConnectedSocket
     private let peer: SharedDescriptor
 
@@ -117,7 +117,7 @@ import Testing
         descriptors.map { Descriptor.inode(of: $0.raw) }
     }
 
-    @Test(arguments: [1, 2, 253]) func descriptorsComeInTheirOrder(_ count: Int) throws {
+    @Test(arguments: [1, 2, 10]) func descriptorsComeInTheirOrder(_ count: Int) throws {
         let files = try files(count)
         say("take", files.map(\.raw))
         #expect(try peek() == "take", "a peek leaves them where they are")
@@ -151,6 +151,24 @@ import Testing
         #expect(try receive(1).input.descriptors.count == 1)
         let rest = try receive()
         #expect(rest.text == "bc" && rest.input.descriptors.isEmpty)
+    }
+
+    @Test func asManyAsAMessageMayHave() async {
+        await #expect(processExitsWith: .success) {
+            try await MainActor.run {
+                let (ours, theirs) = try Self.numbers()
+                let socket = ConnectedSocket(Descriptor(taking: ours))
+                let files = try (0..<253).map { _ in SharedDescriptor(try Pipe().intoReadEnd()) }
+                #expect(pk_send_descriptors(theirs, "x", 1, files.map(\.raw), files.count) == 1)
+                var byte: UInt8 = 0
+                let input = try withUnsafeMutableBytes(of: &byte) { try socket.receive(into: $0) }
+                #expect(!input.isTruncated)
+                let numbers = input.descriptors.map { Descriptor.inode(of: $0.raw) }
+                #expect(numbers == files.map { Descriptor.inode(of: $0.raw) })
+                #expect(Set(numbers).count == 253)
+                #expect(pk_send_descriptors(theirs, "x", 1, [0], 254) == -Int(EINVAL))
+            }
+        }
     }
 
     @Test func moreThanWeMayHaveIsSaid() async {

@@ -7,7 +7,7 @@ import Testing
 @testable import Kernel
 
 /// Programs that do not start: which step it was, why, and nothing left behind.
-@MainActor @Suite struct LaunchFailureTests {
+@MainActor @Suite(.serialized) struct LaunchFailureTests {
     private let bench: LaunchBench
     private let scratch: Scratch
 

@@ -5,7 +5,7 @@ import Testing
 @testable import ProcessControl
 
 /// From the ring to those who read: at once, when there is something, or when their time is up.
-@Suite struct CapturedReadTests {
+@Suite(.serialized) struct CapturedReadTests {
     private let loop: EventLoop
 
     init() throws { loop = try EventLoop() }

@@ -5,7 +5,7 @@ import Testing
 @testable import ProcessControl
 
 /// From a real pipe into the ring.
-@Suite struct CapturedStreamTests {
+@Suite(.serialized) struct CapturedStreamTests {
     private let loop: EventLoop
 
     init() throws { loop = try EventLoop() }

@@ -7,7 +7,7 @@ import Testing
 @testable import Server
 
 /// `argv`, `file`, `env`, `cwd`, `signals` and the streams.
-@Suite struct ProgramDecodingTests {
+@Suite(.serialized) struct ProgramDecodingTests {
     private let descriptors: ReceivedDescriptors
     private let decoding: ProgramDecoding
 
