@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <linux/prctl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 // The child's half of a start, one step after the other. Raw system calls only (raw.h): the memory is the
@@ -134,6 +135,10 @@ NO_SANITIZER static int prepare(struct pk_slab *slab, int32_t *report, int32_t *
     if ((error = set_directory(&launch->image)))
         return error;
     if ((error = pk_step_descriptors(launch, report, gate, &outcome->stage, &outcome->index)))
+        return error;
+    outcome->stage = PK_STAGE_TERMINAL;
+    // A session leader without one may take it (ioctl_tty(2)); the argument 0: never from somebody else.
+    if (launch->terminal >= 0 && (error = (int)pk_raw(SYS_ioctl, launch->terminal, TIOCSCTTY, 0)))
         return error;
     outcome->stage = PK_STAGE_RLIMITS;
     if ((error = set_limits(launch, true, &outcome->index)))

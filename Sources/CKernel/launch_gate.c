@@ -15,6 +15,7 @@
 struct received {
     struct pk_gate_order order;
     int32_t image, cwd;
+    bool truncated;
 };
 
 /// Receives one order. False at the end of input: the server has gone.
@@ -34,10 +35,19 @@ NO_SANITIZER static bool receive(int32_t gate, struct received *received)
     received->image = received->cwd = -1;
     if (count != (long)sizeof received->order)
         return false;
+    const unsigned wanted = received->order.has_image + received->order.has_cwd;
+    const bool complete = message.msg_controllen >= CMSG_LEN(wanted * sizeof(int)) &&
+                          control.header.cmsg_type == SCM_RIGHTS &&
+                          control.header.cmsg_len >= CMSG_LEN(wanted * sizeof(int));
+    // Fewer than were sent: the program's own RLIMIT_NOFILE leaves no room for them.
+    received->truncated = wanted > 0 && !complete;
     const int *descriptors = (const int *)CMSG_DATA(&control.header);
-    if (received->order.has_image)
+    const size_t given = message.msg_controllen >= sizeof control.header
+                             ? (control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int)
+                             : 0;
+    if (received->order.has_image && given > 0)
         received->image = *descriptors++;
-    if (received->order.has_cwd)
+    if (received->order.has_cwd && given > received->order.has_image)
         received->cwd = *descriptors;
     return true;
 }
@@ -69,6 +79,8 @@ NO_SANITIZER static int obey(const struct pk_launch *launch, const struct receiv
     image.cwd = NULL;
     outcome->stage = PK_STAGE_GATE;
     outcome->index = 0;
+    if (received->truncated)
+        return -EMFILE;
     if (received->order.has_image) {
         int error = map_image(received, &image);
         if (error)
@@ -101,7 +113,12 @@ NO_SANITIZER void pk_step_gate(struct pk_slab *slab, int32_t gate)
 {
     const struct pk_launch *launch = slab->launch;
     long opened = pk_raw(SYS_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    int32_t home = (int32_t)(opened < 0 ? opened : pk_raw(SYS_fcntl, opened, F_DUPFD_CLOEXEC, pk_above_targets(launch)));
+    int32_t home = (int32_t)opened;
+    const int floor = pk_above_targets(launch);
+    if (opened >= 0 && opened < floor) {
+        home = (int32_t)pk_raw(SYS_fcntl, opened, F_DUPFD_CLOEXEC, floor);
+        pk_raw(SYS_close, opened);
+    }
 
     struct received received;
     for (;;) {

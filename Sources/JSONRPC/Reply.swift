@@ -17,13 +17,18 @@ public enum Reply {
 
     /// Appends what `success` makes without making it: the envelope costs jansson as much as a small result does.
     public static func writeSuccess(id: RequestID, result: JSONValue, into bytes: inout [UInt8]) {
+        writeSuccess(id: id, into: &bytes) { result.write(into: &$0) }
+    }
+
+    /// The same for a result that is written and never was a value: stream data.
+    public static func writeSuccess(id: RequestID, into bytes: inout [UInt8], result: (inout [UInt8]) -> Void) {
         bytes.append(contentsOf: #"{"jsonrpc":"2.0","id":"#.utf8)
         switch id {
         case .integer(let integer): bytes.append(contentsOf: String(integer).utf8)
         case .string, .null: id.json.write(into: &bytes)
         }
         bytes.append(contentsOf: #","result":"#.utf8)
-        result.write(into: &bytes)
+        result(&bytes)
         bytes.append(UInt8(ascii: "}"))
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernel
 import Glibc
+public import SystemPackage
 
 /// Questions about a descriptor that another object owns.
 extension Descriptor {
@@ -50,5 +51,17 @@ extension Descriptor {
         var buffer = [CChar](repeating: 0, count: 4096)
         guard getcwd(&buffer, buffer.count) != nil else { return nil }
         return buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    }
+}
+
+extension Descriptor {
+    /// A second number for an open file description that another object owns, among those that stay.
+    public static func duplicate(_ raw: CInt) throws(Errno) -> Descriptor {
+        Descriptor(taking: try systemCall { fcntl(raw, F_DUPFD_CLOEXEC, 3) }).lifted()
+    }
+
+    /// Writes `bytes`: -1 with errno set, as write(2); for `systemCall`.
+    public static func write(_ raw: CInt, _ bytes: UnsafeRawBufferPointer) -> Int {
+        Glibc.write(raw, bytes.baseAddress, bytes.count)
     }
 }

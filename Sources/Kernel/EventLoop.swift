@@ -94,7 +94,9 @@ public final class EventLoop {
     /// Calls `action` once, `milliseconds` from now or as soon after as the loop is free.
     @discardableResult
     public func after(_ milliseconds: Int64, _ action: @escaping @MainActor () -> Void) -> Timer {
-        let (sum, overflow) = Self.now().addingReportingOverflow(max(0, milliseconds))
+        // `now` has cut off a part of a millisecond: one more, so as never to be early.
+        let wait = milliseconds > 0 ? milliseconds &+ (milliseconds < .max ? 1 : 0) : 0
+        let (sum, overflow) = Self.now().addingReportingOverflow(wait)
         return timers.add(at: overflow ? .max : sum, action)
     }
 

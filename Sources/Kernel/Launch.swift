@@ -15,7 +15,8 @@ public final class Launch {
     private var plan: LaunchPlan?
     private let block: LaunchBlock
     private let slab: OpaquePointer
-    private let report: Descriptor
+    /// Nil when it has ended.
+    private var report: SharedDescriptor?
     private var childsEnds: ChildsEnds?
     private var decided: (@MainActor (LaunchFailure?) -> Void)?
     private let held: Bool
@@ -28,7 +29,7 @@ public final class Launch {
 
     init(
         loop: EventLoop, launcher: Launcher, plan: LaunchPlan, block: LaunchBlock, slab: OpaquePointer,
-        reportEnd: consuming Descriptor, report: SharedDescriptor, gate: SharedDescriptor?,
+        reportEnd: SharedDescriptor, report: SharedDescriptor, gate: SharedDescriptor?,
         decided: @escaping @MainActor (LaunchFailure?) -> Void
     ) {
         self.loop = loop
@@ -48,6 +49,7 @@ public final class Launch {
     func watch() {
         do throws(Errno) {
             // The loop keeps this object alive until the pipe has ended: the child may stand on our memory.
+            guard let report else { return }
             try loop.add(report.raw, .readable) { _ in self.read() }
         } catch {
             // No more watches for this user (epoll(7), max_user_watches). The child stands on our memory: its end must
@@ -65,16 +67,17 @@ public final class Launch {
 
     private func askAgain() {
         loop.after(5) {
-            if Descriptor.isReadable(self.report.raw) { self.read() }
+            if let report = self.report, Descriptor.isReadable(report.raw) { self.read() }
             if self.decided != nil { self.askAgain() }
         }
     }
 
     private func read() {
+        guard let report else { return }
         var byte: UInt8 = 0
         do throws(Errno) {
             let count = try withUnsafeMutableBytes(of: &byte) { buffer throws(Errno) in
-                try report.read(into: buffer)
+                try systemCall { Descriptor.read(report.raw, into: buffer) }
             }
             if count == 0 { finish() } else { childHasParted() }
         } catch {
@@ -83,7 +86,8 @@ public final class Launch {
     }
 
     private func finish() {
-        loop.remove(report.raw)
+        if let report { loop.remove(report.raw) }
+        report = nil
         childHasParted()
         let outcome = pk_slab_outcome(slab).pointee
         var failure: LaunchFailure?

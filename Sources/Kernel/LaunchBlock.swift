@@ -74,6 +74,7 @@ final class LaunchBlock {
         start.unshare_above = gate == nil ? ascending[ascending.count - 1] + 1 : 0
         start.cgroup = plan.cgroup ?? -1
         start.session = plan.session.rawValue
+        start.terminal = plan.controllingTerminal ?? -1
         start.umask = plan.umask ?? -1
         start.set_nice = plan.nice != nil
         start.nice = plan.nice ?? 0

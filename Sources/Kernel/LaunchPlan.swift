@@ -5,7 +5,7 @@ public import SystemPackage
 /// The steps of a start, by the names that clients see as `stage`. `pk_stage` in launch.h.
 public enum LaunchStage: String, Sendable, CaseIterable {
     case none, pipe, clone, cgroup, signals, session, umask, nice, rlimits, groups, gid, uid, cwd, stdin, stdout
-    case stderr, fds
+    case stderr, fds, terminal
     case noNewPrivileges = "no_new_privileges"
     case gate, exec
 
@@ -79,6 +79,8 @@ public struct LaunchPlan {
     public var user: UInt32?
     public var group: UInt32?
     public var session = Session.new
+    /// The program's descriptor that becomes its controlling terminal; it takes a new session.
+    public var controllingTerminal: CInt?
     public var umask: Int32?
     public var nice: Int32?
     public var noNewPrivileges = false

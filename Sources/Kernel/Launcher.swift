@@ -47,7 +47,7 @@ public final class Launcher {
             throw LaunchFailure(stage: .clone, error: .noMemory)
         }
         let pipe: Pipe
-        do throws(Errno) { pipe = try Pipe() } catch {
+        do throws(Errno) { pipe = try Pipe(.fromChild) } catch {
             giveBack(slab)
             throw LaunchFailure(stage: .pipe, error: error)
         }
@@ -62,7 +62,7 @@ public final class Launcher {
             giveBack(slab)
             throw LaunchFailure(stage: .pipe, error: error)
         }
-        let report = pipe.writeEnd
+        let report = pipe.theirs
         let block = LaunchBlock(plan, report: report.raw, gate: gate?.theirs.raw)
         var child = pk_child()
         let result = pk_launch(block.launch, slab, &child)
@@ -72,7 +72,7 @@ public final class Launcher {
         }
         let pidfd = Descriptor(taking: child.pidfd).lifted()
         let launch = Launch(
-            loop: loop, launcher: self, plan: plan, block: block, slab: slab, reportEnd: pipe.intoReadEnd(),
+            loop: loop, launcher: self, plan: plan, block: block, slab: slab, reportEnd: pipe.ours,
             report: report,
             gate: gate?.theirs, decided: decided)
         // Held: a copy of our memory and our table, so that nothing of ours must stay in place for it.

@@ -3,24 +3,27 @@ import CKernel
 import Glibc
 public import SystemPackage
 
-/// A pipe (pipe(7)) whose read end is ours and whose write end is for a child.
+/// A pipe (pipe(7)) between us and a child.
 ///
 /// The two ends are open file descriptions of their own: making ours non-blocking does not show in the child.
 @MainActor
-public struct Pipe: ~Copyable {
-    public let readEnd: Descriptor
-    public let writeEnd: SharedDescriptor
+public struct Pipe {
+    public enum Direction { case fromChild, toChild }
+
+    /// Non-blocking, and where it may stay.
+    public let ours: SharedDescriptor
+    public let theirs: SharedDescriptor
 
     /// - Throws: EMFILE, ENFILE (pipe2(2)).
-    public init() throws(Errno) {
+    public init(_ direction: Direction) throws(Errno) {
         var (reading, writing): (CInt, CInt) = (-1, -1)
         try kernelResult(pk_pipe(&reading, &writing))
-        readEnd = Descriptor(taking: reading)
-        writeEnd = SharedDescriptor(Descriptor(taking: writing))
+        let (our, their) = direction == .fromChild ? (reading, writing) : (writing, reading)
+        theirs = SharedDescriptor(Descriptor(taking: their))
+        let end = Descriptor(taking: our).lifted()
+        try end.setNonblocking(true)
+        ours = SharedDescriptor(end)
     }
-
-    /// Leaves the write end to whoever has asked for it.
-    public consuming func intoReadEnd() -> Descriptor { readEnd }
 }
 
 /// A connected pair of Unix sockets that keeps message boundaries (socketpair(2), SOCK_SEQPACKET).

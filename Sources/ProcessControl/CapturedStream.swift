@@ -17,11 +17,26 @@ public final class CapturedStream {
     private let loop: EventLoop
     private let whenFull: WhenFull
     private var ring: OutputRing
+    private var arrivals = ArrivalIndex()
+    private let order: ArrivalOrder
     private var pipe: SharedDescriptor?
     private var watched = false
+    private var isPaused = false
     private var readers: [ObjectIdentifier: PendingRead] = [:]
+    /// Subscribers with a cursor here.
+    var feeds: [ObjectIdentifier: Feed] = [:]
+    /// Where those are for whom every byte is kept.
+    private var kept: [ObjectIdentifier: Int] = [:]
     /// Called once, when the last holder of the pipe has closed it and everything is read, or when it was let go.
     var ended: (() -> Void)?
+    /// A terminal that nobody has open may be opened again as long as its program lives, and hanging it up would kill
+    /// a program that has merely closed its three before it ends (SIGHUP, pty(7)).
+    private var mayBeReopened: Bool
+    private let isTerminal: Bool
+    /// How often, in ms, to look whether it has been.
+    private static let reopenPause: Int64 = 100
+    /// More than a terminal holds.
+    private static let terminalHolds = 65_536
 
     /// Not yet drained.
     public var isOpen: Bool { pipe != nil }
@@ -36,9 +51,15 @@ public final class CapturedStream {
     private static let turn = 65_536
 
     /// `pipe` is a non-blocking read end.
-    init(loop: EventLoop, pipe: SharedDescriptor, limit: Int, whenFull: WhenFull) throws(Errno) {
+    init(
+        loop: EventLoop, pipe: SharedDescriptor, limit: Int, whenFull: WhenFull, order: ArrivalOrder,
+        isTerminal: Bool = false
+    ) throws(Errno) {
         self.loop = loop
+        self.order = order
         self.whenFull = whenFull
+        self.isTerminal = isTerminal
+        mayBeReopened = isTerminal
         ring = OutputRing(capacity: limit)
         self.pipe = pipe
         try watch()
@@ -51,14 +72,37 @@ public final class CapturedStream {
 
     private func watch() throws(Errno) {
         guard let pipe, !watched else { return }
-        try loop.add(pipe.raw, .readable) { [weak self] _ in self?.take(most: Self.turn) }
+        try loop.add(pipe.raw, .readable) { [weak self] _ in
+            guard let self else { return }
+            if isPaused { seeWhetherItHasEnded() } else { take(most: Self.turn) }
+        }
         watched = true
+    }
+
+    /// The ring is full and the program has to wait. Its end is still to be seen, once: with something left in the pipe
+    /// it would be told for as long as that is not read.
+    private func pause() {
+        guard let pipe, watched, !isPaused else { return }
+        isPaused = true
+        try? loop.change(pipe.raw, .edge)
+    }
+
+    private func resume() {
+        guard let pipe, watched, isPaused else { return }
+        isPaused = false
+        try? loop.change(pipe.raw, .readable)
+    }
+
+    private func seeWhetherItHasEnded() {
+        guard let pipe, Descriptor.hasHungUp(pipe.raw), Descriptor.bytesWaiting(in: pipe.raw) == 0 else { return }
+        close()
     }
 
     private func unwatch() {
         guard let pipe, watched else { return }
         loop.remove(pipe.raw)
         watched = false
+        isPaused = false
     }
 
     /// Reads once. Returns the number of bytes, 0 at the end, nil when there was nothing.
@@ -66,8 +110,7 @@ public final class CapturedStream {
     private func take(most: Int) -> Int? {
         guard let pipe else { return 0 }
         if whenFull == .block, ring.room == 0 {
-            // epoll would go on telling of it.
-            unwatch()
+            pause()
             return nil
         }
         do throws(Errno) {
@@ -75,17 +118,39 @@ public final class CapturedStream {
                 buffer throws(Errno) in
                 try systemCall { Descriptor.read(pipe.raw, into: buffer) }
             }
-            if count == 0 { close() } else { serveReaders() }
+            if count == 0 {
+                close()
+            } else {
+                arrivals.add(
+                    offset: ring.end - count, at: Supervisor.wallClock(), order: order, stream: ObjectIdentifier(self))
+                arrivals.forget(before: ring.start)
+                changed()
+            }
             return count
-        } catch {
+        } catch .wouldBlock {
             return nil
+        } catch {
+            // EIO: a terminal's last holder has closed it. It says so after its last output.
+            if mayBeReopened { lookLater() } else { close() }
+            return 0
         }
+    }
+
+    private func lookLater() {
+        unwatch()
+        loop.after(Self.reopenPause) { [weak self] in try? self?.watch() }
+    }
+
+    /// Something has happened to the program: what it wrote before comes first.
+    func catchUp() {
+        if watched, !isPaused { take(most: Self.turn) }
     }
 
     /// At the exit of the process: everything that is in the pipe now, beyond the ring's limit too, and not what
     /// others that hold it go on to write.
     func takeWhatIsThere() {
         guard let pipe else { return }
+        if isTerminal { return takeWhatTheTerminalShows() }
         var left = Descriptor.bytesWaiting(in: pipe.raw)
         if whenFull == .block, left > ring.room { ring.grow(by: left) }
         while left > 0, isOpen {
@@ -96,12 +161,21 @@ public final class CapturedStream {
         if isOpen, left == 0, Descriptor.hasHungUp(pipe.raw) { close() }
     }
 
+    /// What is still on its way through a terminal is not counted by FIONREAD, but a read waits for it.
+    private func takeWhatTheTerminalShows() {
+        mayBeReopened = false
+        if whenFull == .block { ring.grow(by: Self.terminalHolds) }
+        var left = Self.terminalHolds
+        while left > 0, isOpen, let count = take(most: left) { left -= count }
+        if isOpen { try? watch() }
+    }
+
     /// Lets go of the pipe: at its end, or because nobody wants what may still come.
     func close() {
         guard pipe != nil else { return }
         unwatch()
         pipe = nil
-        serveReaders()
+        changed()
         ended?()
         ended = nil
     }
@@ -109,7 +183,12 @@ public final class CapturedStream {
     /// Gives the retained bytes up.
     func forgetBytes() {
         ring.discard(before: ring.end)
+        changed()
+    }
+
+    private func changed() {
         serveReaders()
+        for feed in feeds.values { feed.streamChanged() }
     }
 
     /// Gives up to `count` of the oldest bytes up; returns how many.
@@ -122,17 +201,46 @@ public final class CapturedStream {
     // MARK: To readers
 
     /// What there is at `offset`: nil when nothing is yet.
-    public func chunk(at offset: Int, limit: Int) -> Chunk? {
+    ///
+    /// In block mode this frees what lies before, unless lossless subscribers say what is freed.
+    func chunk(at offset: Int, limit: Int) -> Chunk? {
+        if offset > ring.start, kept.isEmpty { free(before: offset) }
+        return peek(at: offset, limit: limit)
+    }
+
+    private func free(before offset: Int) {
+        guard whenFull == .block, offset > ring.start else { return }
+        ring.discard(before: offset)
+        resume()
+    }
+
+    /// What there is, for somebody who frees nothing by looking.
+    func peek(at offset: Int, limit: Int) -> Chunk? {
         if offset < ring.start { return .gap(offset: offset, length: ring.start - offset) }
-        if whenFull == .block, offset > ring.start {
-            ring.discard(before: offset)
-            if !watched, isOpen { try? watch() }
-        }
         if offset < ring.end {
             let bytes = ring.bytes(from: offset, limit: limit)
             return .bytes(bytes, offset: offset, atEnd: !isOpen && offset + bytes.count == ring.end)
         }
         return isOpen ? nil : .bytes([], offset: offset, atEnd: true)
+    }
+
+    /// When the bytes of a stretch came.
+    public func arrivals(from start: Int, to end: Int) -> [ArrivalIndex.Entry] {
+        arrivals.entries(from: start, to: end)
+    }
+
+    // MARK: For lossless subscribers
+
+    /// `feed` has been sent everything before `offset`: what everybody has been sent is freed.
+    func keep(from offset: Int, for feed: Feed) {
+        kept[ObjectIdentifier(feed)] = offset
+        if let least = kept.values.min() { free(before: least) }
+    }
+
+    /// `feed` has ended; the others decide.
+    func keepNothing(for feed: Feed) {
+        kept[ObjectIdentifier(feed)] = nil
+        if let least = kept.values.min() { free(before: least) }
     }
 
     /// Gives a chunk now or when there is one; after `timeout` ms an empty one.

@@ -78,11 +78,9 @@ extension Supervisor {
     }
 
     private func forget(_ process: ManagedProcess) {
-        process.stdout?.close()
-        process.stderr?.close()
+        for (_, stream) in process.streams { stream.close() }
         checkDrained(process)
-        process.stdout?.forgetBytes()
-        process.stderr?.forgetBytes()
+        for (_, stream) in process.streams { stream.forgetBytes() }
         remains[process.id] = nil
         memory.remove(process)
         table.remove(process)
@@ -96,7 +94,7 @@ extension Supervisor {
             let excess = memory.retainedBytes - limits.retainedOutput
             if excess <= 0 { return }
             var left = excess
-            for stream in [process.stdout, process.stderr].compactMap({ $0 }) {
+            for (_, stream) in process.streams {
                 left -= stream.forgetOldest(left)
             }
             memory.charge(process)

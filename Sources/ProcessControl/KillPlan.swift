@@ -95,7 +95,7 @@ final class KillPlan {
         case (.escalated, .lookAgain): return .kill
         case (_, .boundPassed):
             // An escalation still to come goes on without its caller.
-            if phase == .signalled, escalateAfter != nil { return .answer }
+            if escalateAfter != nil { return .answer }
             phase = .over
             return .finish
         }

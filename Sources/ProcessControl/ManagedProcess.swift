@@ -60,15 +60,24 @@ public final class ManagedProcess {
     /// The rule that is stopping it, and the signals that requests have sent.
     var stoppingRule: ExitReason?
     var signalsSent: UInt64 = 0
+    /// What stopped it last.
+    var stopSignal: Int32 = 0
     /// A waiter has been told of its exit.
     var exitSeen = false
 
     // Streams.
     public internal(set) var stdout: CapturedStream?
     public internal(set) var stderr: CapturedStream?
+    let arrivalOrder = ArrivalOrder()
+    /// What its terminal shows.
+    public internal(set) var terminal: CapturedStream?
+    var terminalMaster: SharedDescriptor?
+    /// The way into its stdin, or its terminal.
+    public internal(set) var input: InputQueue?
 
     // Who waits for what.
     var waiters: [ObjectIdentifier: Waiter] = [:]
+    var feeds: [ObjectIdentifier: Feed] = [:]
     var killPlans: [ObjectIdentifier: KillPlan] = [:]
     /// What a held process's deadline will be, counted from the start of its program.
     var timeoutFromStart: Int64?
@@ -107,8 +116,22 @@ public final class ManagedProcess {
         switch name {
         case "stdout": stdout
         case "stderr": stderr
+        case "terminal": terminal
         default: nil
         }
+    }
+
+    /// The captured ones, by the names that records use.
+    public var streams: [(name: String, stream: CapturedStream)] {
+        [("stdout", stdout), ("stderr", stderr), ("terminal", terminal)].compactMap { name, stream in
+            stream.map { (name, $0) }
+        }
+    }
+
+    var retainedBytes: Int { streams.reduce(0) { $0 + $1.stream.retained } }
+    /// The terminal's size as last set.
+    public var terminalSize: (rows: UInt16, columns: UInt16)? {
+        spec.terminal.map { ($0.rows, $0.columns) }
     }
 
     /// Byte by byte: String's own == takes different spellings of a character for the same.
@@ -117,8 +140,6 @@ public final class ManagedProcess {
             labels.contains { $0.0.utf8.elementsEqual(label.0.utf8) && $0.1.utf8.elementsEqual(label.1.utf8) }
         }
     }
-
-    var retainedBytes: Int { (stdout?.retained ?? 0) + (stderr?.retained ?? 0) }
 }
 
 /// How the tree of a process is held together, and so how exact a kill of it is.

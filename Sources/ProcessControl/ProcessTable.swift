@@ -125,6 +125,10 @@ struct ProcessTable {
             .sorted { $0.id < $1.id }
     }
 
+    func isVisible(_ process: ManagedProcess, to viewer: UInt32, serverUID: UInt32) -> Bool {
+        Self.sees(viewer, process, serverUID: serverUID)
+    }
+
     private static func sees(_ viewer: UInt32, _ process: ManagedProcess, serverUID: UInt32) -> Bool {
         viewer == 0 || viewer == serverUID || viewer == process.owner.uid
     }

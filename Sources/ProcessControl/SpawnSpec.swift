@@ -75,6 +75,8 @@ public enum StreamSpec {
     case handedOver
     /// stderr only: wherever stdout goes.
     case stdout
+    /// The process's own terminal.
+    case terminal
 
     public enum FileMode: String, CaseIterable, Sendable {
         case truncate, append
@@ -89,7 +91,20 @@ public enum StreamSpec {
         case .file: "file"
         case .descriptor, .handedOver: "descriptor"
         case .stdout: "stdout"
+        case .terminal: "terminal"
         }
+    }
+}
+
+/// A terminal of the server's own.
+public struct TerminalSpec {
+    public var rows: UInt16
+    public var columns: UInt16
+    public var kind: [UInt8]
+    public init(rows: UInt16 = 24, columns: UInt16 = 80, kind: [UInt8] = Array("xterm-256color".utf8)) {
+        self.rows = rows
+        self.columns = columns
+        self.kind = kind
     }
 }
 
@@ -104,6 +119,8 @@ public enum WhenFull: String, CaseIterable, Sendable {
 public struct SpawnSpec {
     public var program: ProgramSpec
     public var stdin = StreamSpec.null
+    /// A terminal for the program: its size, and what kind of one TERM says it is.
+    public var terminal: TerminalSpec?
     public var stdout = StreamSpec.pipe
     public var stderr = StreamSpec.pipe
     /// Further descriptors, by target.

@@ -33,8 +33,8 @@ extension Supervisor {
 
     /// Everything that an exit changes, in this order: the output that was there, the record, those who wait.
     func ended(_ process: ManagedProcess, _ exit: ChildExit) {
-        process.stdout?.takeWhatIsThere()
-        process.stderr?.takeWhatIsThere()
+        for (_, stream) in process.streams { stream.takeWhatIsThere() }
+        process.input?.close()
         guard process.lifecycle.take(.ended) else { return }
         let status = ExitStatus(exit)
         process.exit = status
@@ -46,7 +46,11 @@ extension Supervisor {
         leaveLifetime(process)
         if !hasOpenStream(process) { process.drainedAt = process.exitedAt }
         tellWaiters(of: process, until: .exited)
-        if process.isDrained { tellWaiters(of: process, until: .drained) }
+        tell(.exited, of: process)
+        if process.isDrained {
+            tellWaiters(of: process, until: .drained)
+            tell(.drained, of: process)
+        }
         watchTree(of: process)
         remember(process)
         populationChanged?()
@@ -60,10 +64,11 @@ extension Supervisor {
         memory.charge(process)
         trimOutput()
         tellWaiters(of: process, until: .drained)
+        tell(.drained, of: process)
     }
 
     private func hasOpenStream(_ process: ManagedProcess) -> Bool {
-        process.stdout?.isOpen == true || process.stderr?.isOpen == true
+        process.streams.contains { $0.stream.isOpen }
     }
 
     func tellWaiters(of process: ManagedProcess, until: Waiter.Until) {
@@ -79,10 +84,12 @@ extension Supervisor {
     func forgetChild(of process: ManagedProcess) {
         process.child = nil
         process.startsNow = nil
-        process.stdout?.ended = nil
-        process.stderr?.ended = nil
-        process.stdout?.close()
-        process.stderr?.close()
+        for (_, stream) in process.streams {
+            stream.ended = nil
+            stream.close()
+        }
+        process.terminalMaster = nil
+        process.input?.close()
         if let cgroup = process.cgroup { containers?.giveBack(cgroup) }
         process.cgroup = nil
     }

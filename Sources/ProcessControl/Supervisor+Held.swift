@@ -77,7 +77,8 @@ extension Supervisor {
         program.directory = replacement.directory
         program.environment = replacement.environment
         program.environmentBase = replacement.environmentBase
-        let environment = programEnvironment(program, process: process.id, kept: process.environment)
+        let environment = programEnvironment(
+            program, process: process.id, terminal: process.spec.terminal, kept: process.environment)
         return ReplaceOrder(program, environment: environment, completion: completion)
     }
 
@@ -104,6 +105,7 @@ extension Supervisor {
         if order.program.directory != nil { process.directory = shownDirectory(order.program) }
         begun(process)
         order.completion(.success(process))
+        tellStarted(process)
     }
 
     private func refusal(_ failure: LaunchFailure, _ process: ManagedProcess, _ order: ReplaceOrder) -> Refusal {

@@ -27,7 +27,8 @@ extension Supervisor {
         do throws(Refusal) {
             try admit(spec, owner: owner)
             let id = table.newID()
-            let environment = programEnvironment(spec.program, process: id, kept: nil)
+            let environment = programEnvironment(
+                spec.program, process: id, terminal: spec.terminal, kept: nil)
             let process = ManagedProcess(id: id, spec: spec, owner: owner, environment: environment)
             process.connection = connection
             let start = Start(completion: completion)
@@ -50,7 +51,9 @@ extension Supervisor {
     }
 
     /// The environment a program gets. A process finds the server and itself in it, unless it is to be empty.
-    func programEnvironment(_ program: ProgramSpec, process: Int, kept: Environment?) -> Environment {
+    func programEnvironment(
+        _ program: ProgramSpec, process: Int, terminal: TerminalSpec?, kept: Environment?
+    ) -> Environment {
         var environment: Environment
         switch program.environmentBase {
         case .empty: environment = Environment()
@@ -60,6 +63,7 @@ extension Supervisor {
             if let socketPath { environment.set(Array("PROCCTL_SOCKET".utf8), to: socketPath) }
             environment.set(Array("PROCCTL_PROCESS".utf8), to: Array(String(process).utf8))
         }
+        if let terminal, program.environmentBase != .keep { environment.set(Array("TERM".utf8), to: terminal.kind) }
         for (name, value) in program.environment { environment.set(name, to: value) }
         return environment
     }
@@ -98,8 +102,9 @@ extension Supervisor {
         var plan = LaunchPlan(image: image)
         if case .descriptor(let directory) = spec.program.directory { plan.directory = directory }
         do throws(LaunchFailure) {
-            var captured = CapturedPipes()
-            plan.mappings = try mappings(of: spec, capturing: &captured)
+            var ends = ServerEnds()
+            plan.mappings = try mappings(of: spec, &ends)
+            plan.controllingTerminal = controllingTerminal(of: spec)
             fillIn(&plan, from: spec)
             process.cgroup = containers?.take()
             plan.cgroup = process.cgroup?.directory.raw
@@ -107,7 +112,7 @@ extension Supervisor {
             let child = try launcher.launch(plan, held: spec.hold) { [weak self] failure in
                 self?.startDecided(process, start, failure: failure)
             }
-            adopt(child, as: process, captured: captured, start)
+            adopt(child, as: process, ends, start)
         } catch {
             process.startsNow = nil
             if let cgroup = process.cgroup { containers?.giveBack(cgroup) }
@@ -134,7 +139,7 @@ extension Supervisor {
 
     /// The child exists. From here on it is reaped, whatever happens.
     private func adopt(
-        _ child: LaunchedChild, as process: ManagedProcess, captured: CapturedPipes, _ start: Start
+        _ child: LaunchedChild, as process: ManagedProcess, _ ends: ServerEnds, _ start: Start
     ) {
         let spec = process.spec
         process.child = child
@@ -152,12 +157,9 @@ extension Supervisor {
         table.setPid(child.pid, of: process)
         do throws(Errno) {
             try loop.add(child.pidfd.raw, [.readable, .edge]) { [weak self] _ in self?.reap(process) }
-            if let pipe = captured.stdout {
-                process.stdout = try stream(pipe, of: process)
-            }
-            if let pipe = captured.stderr {
-                process.stderr = try stream(pipe, of: process)
-            }
+            process.stdout = try ends.stdout.map { pipe throws(Errno) in try stream(pipe, of: process) }
+            process.stderr = try ends.stderr.map { pipe throws(Errno) in try stream(pipe, of: process) }
+            try takeInput(ends, of: process)
             try child.gate?.watch { [weak self] in self?.leftGate(process) }
         } catch {
             // No more watches (epoll(7), max_user_watches): it is ended and reaped by SIGCHLD.
@@ -168,11 +170,37 @@ extension Supervisor {
         start.timer = loop.after(spec.startTimeout) { [weak self] in self?.startTimedOut(process, start) }
     }
 
-    private func stream(_ pipe: SharedDescriptor, of process: ManagedProcess) throws(Errno) -> CapturedStream {
+    private func stream(
+        _ pipe: SharedDescriptor, of process: ManagedProcess, isTerminal: Bool = false
+    ) throws(Errno) -> CapturedStream {
         let stream = try CapturedStream(
-            loop: loop, pipe: pipe, limit: process.spec.outputLimit, whenFull: process.spec.whenFull)
+            loop: loop, pipe: pipe, limit: process.spec.outputLimit, whenFull: process.spec.whenFull,
+            order: process.arrivalOrder, isTerminal: isTerminal)
         stream.ended = { [weak self] in self?.checkDrained(process) }
         return stream
+    }
+
+    /// What goes into the program: its terminal, or the pipe that is its stdin.
+    private func takeInput(_ ends: ServerEnds, of process: ManagedProcess) throws(Errno) {
+        if let terminal = ends.terminal {
+            process.terminal = try stream(terminal.master, of: process, isTerminal: true)
+            process.terminalMaster = terminal.master
+            process.terminal?.ended = { [weak self, weak process] in
+                guard let process else { return }
+                process.terminalMaster = nil
+                process.input?.close()
+                self?.checkDrained(process)
+            }
+        }
+        var input = ends.input
+        if input == nil, let terminal = ends.terminal {
+            // A number of its own: the master's is watched for output.
+            input = SharedDescriptor(try Descriptor.duplicate(terminal.master.raw))
+        }
+        if let input {
+            process.input = InputQueue(
+                loop: loop, descriptor: input, isTerminal: ends.input == nil, bound: limits.inputQueue)
+        }
     }
 
     // MARK: The outcome
@@ -189,6 +217,7 @@ extension Supervisor {
         loop.cancel(start.timer)
         process.startsNow = nil
         table.markLiving(process)
+        announce(process)
         if process.spec.hold {
             _ = process.lifecycle.take(.heldReady)
         } else {
@@ -196,7 +225,14 @@ extension Supervisor {
         }
         joinLifetime(process)
         start.completion(.success(process))
+        if !process.spec.hold { tellStarted(process) }
         if let exit = start.exit { ended(process, exit) }
+    }
+
+    /// Subscribers learn of a start after whoever asked for it.
+    func tellStarted(_ process: ManagedProcess) {
+        tell(.started, of: process)
+        if process.state == .stopped { tell(.stopped(signal: process.stopSignal), of: process) }
     }
 
     /// Its program runs: what counts from the start of the program.

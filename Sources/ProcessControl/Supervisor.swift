@@ -26,6 +26,7 @@ public final class Supervisor {
     var table = ProcessTable()
     var memory = ExitMemory()
     var shutdown: Shutdown?
+    var watchers: [ObjectIdentifier: Watcher] = [:]
     /// Tells the server that a process has come or gone, for its idle exit.
     public var populationChanged: (() -> Void)?
     private var childSignals: SignalSource?
@@ -149,8 +150,12 @@ public final class Supervisor {
         guard let child = process.child else { return }
         while let event = try? ChildProcess.stopEvent(child.pidfd) {
             switch event {
-            case .stopped: _ = process.lifecycle.take(.stopped)
-            case .continued: _ = process.lifecycle.take(.continued)
+            case .stopped(let signal):
+                process.stopSignal = signal
+                for (_, stream) in process.streams { stream.catchUp() }
+                if process.lifecycle.take(.stopped) { tell(.stopped(signal: signal), of: process) }
+            case .continued:
+                if process.lifecycle.take(.continued) { tell(.continued, of: process) }
             }
         }
     }

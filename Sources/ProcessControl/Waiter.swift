@@ -24,6 +24,7 @@ public final class Waiter {
     let until: Until
     private let asked: [ManagedProcess]
     private var done: [ManagedProcess] = []
+    private var sawFailure = false
     private var completion: ((Outcome) -> Void)?
     var timer: Kernel.Timer?
 
@@ -46,7 +47,7 @@ public final class Waiter {
         return switch mode {
         case .all: false
         case .any: !done.isEmpty
-        case .firstFailure: done.last.map { $0.exit?.isSuccess == false } ?? false
+        case .firstFailure: sawFailure
         }
     }
 
@@ -54,8 +55,7 @@ public final class Waiter {
     func begin() -> Bool {
         for process in asked {
             if isDone(process) {
-                done.append(process)
-                if mode == .firstFailure, isSatisfied { return true }
+                note(process)
             } else {
                 process.waiters[ObjectIdentifier(self)] = self
             }
@@ -66,8 +66,13 @@ public final class Waiter {
     /// One of them has come as far as was asked for. True if that is enough.
     func take(_ process: ManagedProcess) -> Bool {
         process.waiters[ObjectIdentifier(self)] = nil
-        done.append(process)
+        note(process)
         return isSatisfied
+    }
+
+    private func note(_ process: ManagedProcess) {
+        done.append(process)
+        if process.exit?.isSuccess == false { sawFailure = true }
     }
 
     /// Answers, once.

@@ -17,6 +17,7 @@ final class Call {
     /// Undoes what waits on its behalf.
     private var undo: (() -> Void)?
     private var isCancellable = false
+    private var cancelledData: JSONValue?
     private var leases: [ManagedProcess] = []
     private let supervisor: Supervisor
 
@@ -34,10 +35,13 @@ final class Call {
     func began(_ dialogue: Dialogue) { self.dialogue = dialogue }
 
     /// It waits for something.
-    /// - Parameter undo: ends the wait without an answer.
-    func wait(cancellable: Bool = true, undo: @escaping () -> Void) {
+    /// - Parameters:
+    ///   - undo: ends the wait without an answer.
+    ///   - cancelled: `data` of the error that a cancel answers with.
+    func wait(cancelled: JSONValue? = nil, undo: @escaping () -> Void) {
         if isEnded { return }
-        isCancellable = cancellable
+        isCancellable = true
+        cancelledData = cancelled
         self.undo = undo
     }
 
@@ -53,9 +57,17 @@ final class Call {
         }
     }
 
+    /// It has made a process.
+    func spawned(_ process: ManagedProcess) { exchange.spawned(process.id) }
+
     // MARK: Answers
 
     func succeed(_ result: JSONValue) {
+        succeed { result.write(into: &$0) }
+    }
+
+    /// With a result that is written straight into the send queue.
+    func succeed(writing result: (inout [UInt8]) -> Void) {
         guard begin() else { return }
         if let id = request.id { exchange.answer(id: id, result: result) } else { exchange.answer(nil) }
         finish()
@@ -121,7 +133,9 @@ final class Call {
         let act = undo
         undo = nil
         act?()
-        fail(.requestCancelled())
+        var error = RPCError.requestCancelled()
+        if let cancelledData { error.data = cancelledData }
+        fail(error)
     }
 
     /// Its connection is over.

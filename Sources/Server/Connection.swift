@@ -16,6 +16,7 @@ final class Connection {
     private var reader: MessageReader
     private var arrivals = DescriptorArrivals()
     private var queue = SendQueue()
+    private(set) lazy var subscriptions = Subscriptions(connection: self, server: server)
     private(set) lazy var dialogue = Dialogue(connection: self, server: server)
 
     /// Bytes received so far, which is what the reader counts offsets by.
@@ -139,6 +140,8 @@ final class Connection {
     var supervisor: Supervisor { server.supervisor }
     /// Its replies are not being read: no further request is started.
     var isCongested: Bool { queue.count >= server.limits.sendQueue }
+    /// So much is queued that output waits.
+    var isFullOfOutput: Bool { queue.count >= server.limits.outputQueue }
     /// Bytes read beyond the last message.
     var hasBufferedInput: Bool { reader.bufferedBytes > 0 }
 
@@ -198,6 +201,7 @@ final class Connection {
             return act()
         }
         answerDeferred()
+        if !isFullOfOutput { subscriptions.pump() }
         dialogue.proceed()
         updateInterest()
         endIfDone()
@@ -225,7 +229,8 @@ final class Connection {
     private func endIfDone() {
         guard inputEnded, !isClosed else { return }
         if phase == .handingOver { return }
-        if phase == .peerGone ? dialogue.hasStartedAll : dialogue.isIdle && queue.isEmpty { end() }
+        let isDone = dialogue.isIdle && subscriptions.isEmpty && queue.isEmpty
+        if phase == .peerGone ? dialogue.hasStartedAll : isDone { end() }
     }
 
     /// The connection is over: its waits vanish, and processes whose lifetime it was go.
@@ -237,6 +242,7 @@ final class Connection {
         if let socket { server.loop.remove(socket.raw) }
         socket = nil
         dialogue.close()
+        subscriptions.endAll()
         server.supervisor.connectionEnded(token)
         server.connectionEnded(self)
     }

@@ -44,7 +44,7 @@ final class Dialogue {
         case .single(let incoming): take(incoming, Exchange(connection, batch: false), descriptors, connection)
         case .batch(let members):
             let exchange = Exchange(connection, batch: true)
-            exchange.expect(members.count)
+            exchange.expect(members)
             for member in members { take(member, exchange, descriptors, connection) }
         }
         proceed()
@@ -171,13 +171,28 @@ final class Exchange {
     private var outstanding = 0
     /// The array as far as it is written.
     private var body: [UInt8] = []
+    private var holdsEvents = false
+    private var held: [Int] = []
 
     init(_ connection: Connection, batch: Bool) {
         self.connection = connection
         isBatch = batch
     }
 
-    func expect(_ count: Int) { outstanding = count }
+    func expect(_ members: [Incoming]) {
+        outstanding = members.count
+        holdsEvents = !members.contains { member in
+            if case .request(let request) = member { request.method == "wait" } else { false }
+        }
+    }
+
+    /// A process was spawned by a member. Nothing is told of it before the batch is answered, which is where the caller
+    /// learns its id; unless the batch itself waits for what would be told.
+    func spawned(_ process: Int) {
+        guard isBatch, holdsEvents, outstanding > 0 else { return }
+        held.append(process)
+        connection.subscriptions.hold(process)
+    }
 
     /// Nil: a notification, which is never answered.
     func answer(_ reply: JSONValue?) {
@@ -185,8 +200,8 @@ final class Exchange {
         write { reply.write(into: &$0) }
     }
 
-    func answer(id: RequestID, result: JSONValue) {
-        write { Reply.writeSuccess(id: id, result: result, into: &$0) }
+    func answer(id: RequestID, result: (inout [UInt8]) -> Void) {
+        write { Reply.writeSuccess(id: id, into: &$0, result: result) }
     }
 
     private func write(_ reply: (inout [UInt8]) -> Void) {
@@ -201,10 +216,13 @@ final class Exchange {
     private func answered() {
         guard isBatch else { return }
         outstanding -= 1
-        guard outstanding == 0, !body.isEmpty else { return }
-        connection.batchBytes -= body.count
-        body.append(UInt8(ascii: "]"))
-        connection.send { $0 += self.body }
-        body = []
+        guard outstanding == 0 else { return }
+        if !body.isEmpty {
+            connection.batchBytes -= body.count
+            body.append(UInt8(ascii: "]"))
+            connection.send { $0 += self.body }
+            body = []
+        }
+        if !held.isEmpty { connection.subscriptions.letGo(held) }
     }
 }

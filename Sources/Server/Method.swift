@@ -45,7 +45,7 @@ extension Server {
     static func makeMethods(for server: Server) -> [String: Method] {
         let all =
             server.spawnMethods + server.waitMethods + server.killMethods + server.recordMethods
-            + server.outputMethods + server.serverMethods
+            + server.outputMethods + server.inputMethods + server.subscriptionMethods + server.serverMethods
         return Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     }
 }

@@ -9,7 +9,8 @@ extension Server {
         [
             Method(
                 "read",
-                [.required("process", "a process")] + Member.optional("stream", "offset", "limit", "timeout_ms")
+                [.required("process", "a process")]
+                    + Member.optional("stream", "offset", "limit", "timeout_ms", "arrivals")
             ) { [unowned self] in try read($0, $1) }
         ]
     }
@@ -17,38 +18,58 @@ extension Server {
     private func read(_ call: Call, _ parameters: JSONCursor) throws {
         let reference = try parameters.need("process").process()
         let streamCursor = parameters.member("stream")
-        let name = try streamCursor?.oneOf(["stdout", "stderr"]) ?? "stdout"
+        let name = try streamCursor?.oneOf(Self.streamNames) ?? "stdout"
         let offset = try parameters.ifPresent("offset") { try $0.integer(0...Int64.max) }
         let limit = try parameters.ifPresent("limit") { [most = limits.readMost] in try $0.integer(1...Int64(most)) }
         let timeout = try parameters.ifPresent("timeout_ms") { try $0.duration() }
+        let wantsArrivals = try parameters.ifPresent("arrivals") { try $0.boolean() } ?? false
         let process = try supervisor.find(reference, for: call.peer.uid)
         call.names([process])
         guard let stream = process.stream(name) else {
-            let kind = name == "stdout" ? process.stdoutKind : process.stderrKind
+            let kinds = ["stdout": process.stdoutKind, "stderr": process.stderrKind]
+            let kind = kinds[name] ?? "no pty"
             throw Refusal.wrongState(reason: "not_captured: \(kind)", process: process.id, state: process.state)
         }
         let pending = stream.read(
             at: Int(offset ?? 0), limit: Int(limit ?? Int64(limits.readDefault)), timeout: timeout ?? 0
-        ) { chunk in call.succeed(Self.encode(chunk, process: process, stream: name)) }
+        ) { chunk in
+            let arrivals = wantsArrivals ? Optional(Self.arrivals(of: chunk, in: stream)) : Optional.none
+            call.succeed { Self.write(chunk, process: process.id, stream: name, arrivals, into: &$0) }
+        }
         if let pending { call.wait { stream.cancel(pending) } }
     }
 
-    private static func encode(_ chunk: CapturedStream.Chunk, process: ManagedProcess, stream: String) -> JSONValue {
+    /// By hand: this is the reply that is made by the megabyte.
+    private static func write(
+        _ chunk: CapturedStream.Chunk, process: Int, stream: String, _ arrivals: JSONValue?, into bytes: inout [UInt8]
+    ) {
+        func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
+        add("{\"process\":\(process),\"stream\":\"\(stream)\",\"offset\":")
         switch chunk {
         case .gap(let offset, let length):
-            return [
-                "process": .integer(process.id), "stream": .string(stream), "offset": .integer(offset),
-                "gap": ["offset": .integer(offset), "length": .integer(length)],
-                "next_offset": .integer(offset + length), "end": false,
-            ]
-        case .bytes(let bytes, let offset, let atEnd):
-            let (name, data): (String, JSONValue) =
-                JSONValue.string(utf8: bytes).map { ("text", $0) }
-                ?? ("base64", .string(String(decoding: Base64.encode(bytes), as: UTF8.self)))
-            return .object(members: [
-                ("process", .integer(process.id)), ("stream", .string(stream)), ("offset", .integer(offset)),
-                (name, data), ("next_offset", .integer(offset + bytes.count)), ("end", .boolean(atEnd)),
-            ])
+            add("\(offset),\"gap\":{\"offset\":\(offset),\"length\":\(length)},\"next_offset\":\(offset + length)")
+            add(",\"end\":false")
+        case .bytes(let data, let offset, let atEnd):
+            add("\(offset),")
+            JSONData.writeMember(data, into: &bytes)
+            add(",\"next_offset\":\(offset + data.count),\"end\":\(atEnd)")
         }
+        if let arrivals {
+            add(",\"arrivals\":")
+            arrivals.write(into: &bytes)
+        }
+        add("}")
+    }
+
+    /// When the bytes of a chunk came: from which offset on, and in which order among the process's streams.
+    private static func arrivals(of chunk: CapturedStream.Chunk, in stream: CapturedStream) -> JSONValue {
+        guard case .bytes(let bytes, let offset, _) = chunk, !bytes.isEmpty else { return [] }
+        return .array(
+            stream.arrivals(from: offset, to: offset + bytes.count).map { entry in
+                [
+                    "offset": .integer(max(entry.offset, offset)), "at": .integer(entry.at),
+                    "order": .integer(entry.order),
+                ]
+            })
     }
 }

@@ -62,9 +62,10 @@ enum RecordEncoding {
 
     private static func streams(_ process: ManagedProcess) -> JSONValue {
         [
-            "stdin": ["kind": .string(process.stdinKind)],
+            "stdin": input(process),
             "stdout": stream(process.stdoutKind, process.stdout),
             "stderr": stream(process.stderrKind, process.stderr),
+            "terminal": terminal(process),
         ]
     }
 
@@ -73,6 +74,22 @@ enum RecordEncoding {
         return [
             "kind": .string(kind), "start": .integer(stream.start), "end": .integer(stream.end),
             "open": .boolean(stream.isOpen),
+        ]
+    }
+
+    private static func input(_ process: ManagedProcess) -> JSONValue {
+        guard let state = process.input?.state else { return ["kind": .string(process.stdinKind)] }
+        return [
+            "kind": .string(process.stdinKind), "accepted": .integer(state.accepted),
+            "written": .integer(state.written), "closed": .boolean(state.closed),
+        ]
+    }
+
+    private static func terminal(_ process: ManagedProcess) -> JSONValue {
+        guard let terminal = process.terminal, let size = process.terminalSize else { return .null }
+        return [
+            "kind": "pty", "start": .integer(terminal.start), "end": .integer(terminal.end),
+            "open": .boolean(terminal.isOpen), "rows": .integer(Int(size.rows)), "cols": .integer(Int(size.columns)),
         ]
     }
 

@@ -9,6 +9,13 @@ public struct ServerLimits: Sendable {
     public var connections = 1_024
     /// A connection whose replies are not read is not read from any more.
     public var sendQueue = 4 << 20
+    /// Notifications of output wait in the rings while this much is queued.
+    public var outputQueue = 256 << 10
+    /// The most bytes of one notification.
+    public var outputPiece = 64 << 10
+    public var subscriptions = 64
+    /// How long, in ms, a lossless subscriber may take nothing.
+    public var stall: Int64 = 30_000
     /// One `read`.
     public var readDefault = 64 << 10
     public var readMost = 1 << 20

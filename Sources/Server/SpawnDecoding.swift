@@ -32,6 +32,10 @@ struct SpawnDecoding {
     }
 
     private func decodeStreams(_ parameters: JSONCursor, into spec: inout SpawnSpec) throws {
+        if let cursor = parameters.member("pty") {
+            spec.terminal = try terminal(cursor)
+            (spec.stdin, spec.stdout, spec.stderr) = (.terminal, .terminal, .terminal)
+        }
         if let cursor = parameters.member("stdin") { spec.stdin = try program.stdin(cursor) }
         if let cursor = parameters.member("stdout") { spec.stdout = try program.output(cursor, mayMerge: false) }
         if let cursor = parameters.member("stderr") { spec.stderr = try program.output(cursor, mayMerge: true) }
@@ -47,6 +51,15 @@ struct SpawnDecoding {
         }
     }
 
+    private func terminal(_ cursor: JSONCursor) throws(JSONMismatch) -> TerminalSpec {
+        try cursor.requireObject(allowing: ["rows", "cols", "term"])
+        var terminal = TerminalSpec()
+        if let rows = cursor.member("rows") { terminal.rows = UInt16(try rows.integer(1...65_535)) }
+        if let columns = cursor.member("cols") { terminal.columns = UInt16(try columns.integer(1...65_535)) }
+        if let kind = cursor.member("term") { terminal.kind = try kind.cString() }
+        return terminal
+    }
+
     private func decodeAttributes(_ parameters: JSONCursor, into spec: inout SpawnSpec) throws(JSONMismatch) {
         if let cursor = parameters.member("umask") { spec.umask = try identity.umask(cursor) }
         if let cursor = parameters.member("nice") { spec.nice = Int32(try cursor.integer(-20...19)) }
@@ -59,6 +72,9 @@ struct SpawnDecoding {
                 case "inherit": .inherit
                 default: .new
                 }
+            if spec.terminal != nil, spec.session != .new {
+                throw cursor.mismatch(expected: "\"new\" beside \"pty\"", found: "\"\(spec.session)\"")
+            }
         }
     }
 

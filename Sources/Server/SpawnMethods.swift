@@ -21,7 +21,7 @@ extension Server {
             + Self.attributes.flatMap { Member.optional($0) }
             + Member.optional(
                 "signals", "name", "labels", "timeout_ms", "stop", "lifetime", "output", "hold", "session",
-                "start_timeout_ms")
+                "start_timeout_ms", "pty")
         let replaceMembers =
             Member.optional("process", "argv") + SpawnDecoding.programMembers.flatMap { Member.optional($0) }
             + Member.optional("signals", "connection")
@@ -59,6 +59,7 @@ extension Server {
                     "process": "\(process.id)", "pid": "\(process.pid ?? 0)", "peer": "\(call.peer.pid)",
                     "state": "\(process.state.rawValue)",
                 ])
+            call.spawned(process)
             call.succeed(record(process))
         case .failure(let refusal):
             let error = RPCError(refusal)
@@ -153,6 +154,7 @@ extension Server {
     private func reasonToKeepConnection(_ call: Call) -> String? {
         if call.isPartOfBatch { return "in_a_batch" }
         if call.connection.dialogue.isBusy(besides: call) { return "requests_pending" }
+        if !call.connection.subscriptions.isEmpty { return "subscriptions_open" }
         if call.connection.token.holdsProcesses { return "processes_of_this_connection" }
         if call.connection.hasBufferedInput { return "input_buffered" }
         return nil

@@ -6,15 +6,12 @@ import ProcessControl
 
 /// Where `stdin`, `stdout`, `stderr` and `fds` come from or go to.
 extension ProgramDecoding {
-    func stdin(_ cursor: JSONCursor) throws -> StreamSpec {
-        let expected = "\"null\", {\"file\": …} or {\"fd\": …}"
+    func stdin(_ cursor: JSONCursor) throws(JSONMismatch) -> StreamSpec {
+        let expected = "\"null\", \"pipe\", {\"file\": …} or {\"fd\": …}"
         switch cursor.value.kind {
         case .string:
             let word = try cursor.string()
-            if word == "pipe" {
-                throw WireErrorCode.notSupported.error(
-                    "not supported: stdin \"pipe\"; pass a descriptor", ["what": "stdin \"pipe\"", "path": "stdin"])
-            }
+            if word == "pipe" { return .pipe }
             guard word == "null" else { throw cursor.mismatch(expected: expected, found: "\"\(word)\"") }
             return .null
         case .object:

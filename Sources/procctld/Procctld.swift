@@ -18,6 +18,7 @@ struct StartFailure: Error {
 @main
 struct Procctld {
     static func main() {
+        pk_memory_returns()
         switch Options.parse(Array(CommandLine.arguments.dropFirst())) {
         case .tell(let text): print(text, terminator: "")
         case .wrong(let reason):

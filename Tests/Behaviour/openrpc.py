@@ -75,6 +75,12 @@ def check(value, schema, what):
     assert error is None, "%s: at %s: %s" % (what, error.json_path, error.message)
 
 
+def check_notification(name, params):
+    """Fails unless a notification is one of the document."""
+    schema = COMPONENTS["schemas"]["Notification" + "".join(word.capitalize() for word in name.split("_"))]
+    check({"jsonrpc": "2.0", "method": name, "params": params}, schema, name)
+
+
 def nodes(value, path="#"):
     """Every object within a JSON value, with its path."""
     if isinstance(value, dict):

@@ -29,8 +29,22 @@ def constant(value):
     return {"const": value}
 
 
-KIND_ONLY = closed(kind={"enum": ["null", "file", "descriptor", "stdout"]})
-STREAM = {"oneOf": [KIND_ONLY, closed(kind=constant("pipe"), start=INTEGER, end=INTEGER, open={"type": "boolean"})]}
+BOOLEAN = {"type": "boolean"}
+KIND_ONLY = closed(kind={"enum": ["null", "file", "descriptor", "stdout", "terminal"]})
+STREAM = {"oneOf": [KIND_ONLY, closed(kind=constant("pipe"), start=INTEGER, end=INTEGER, open=BOOLEAN)]}
+# What can be written to; beside a pty that is the terminal, whatever stdin itself is.
+INPUT = {
+    "oneOf": [
+        closed(kind={"enum": ["null", "file", "descriptor"]}),
+        closed(
+            kind={"enum": ["pipe", "terminal", "null", "file", "descriptor"]},
+            accepted=INTEGER,
+            written=INTEGER,
+            closed=BOOLEAN,
+        ),
+    ]
+}
+TERMINAL = closed(kind=constant("pty"), start=INTEGER, end=INTEGER, open=BOOLEAN, rows=INTEGER, cols=INTEGER)
 EXIT = {
     "oneOf": [closed(code=INTEGER), closed(signal=INTEGER, signal_name={"type": "string"}, core={"type": "boolean"})]
 }
@@ -60,7 +74,7 @@ RECORD_MEMBERS = dict(
     exit=or_null(EXIT),
     reason={"enum": REASONS},
     usage=or_null(USAGE),
-    streams=closed(stdin=STREAM, stdout=STREAM, stderr=STREAM),
+    streams=closed(stdin=INPUT, stdout=STREAM, stderr=STREAM, terminal=or_null(TERMINAL)),
     lifetime={"oneOf": [{"enum": ["detached", "connection"]}, closed(lease_ms=INTEGER)]},
     deadline_at=NULLABLE,
     generation={"type": "integer", "minimum": 1},

@@ -100,6 +100,13 @@ BAD = [
     ("spawn", dict(SPAWN, session="old"), "session"),
     ("spawn", dict(SPAWN, start_timeout_ms=0), "start_timeout_ms"),
     ("spawn", dict(SPAWN, start_timeout_ms=600001), "start_timeout_ms"),
+    ("spawn", dict(SPAWN, pty=True), "pty"),
+    ("spawn", dict(SPAWN, pty={"rows": 0}), "pty.rows"),
+    ("spawn", dict(SPAWN, pty={"cols": 65536}), "pty.cols"),
+    ("spawn", dict(SPAWN, pty={"term": "a\0b"}), "pty.term"),
+    ("spawn", dict(SPAWN, pty={"columns": 80}), "pty.columns"),
+    ("spawn", dict(SPAWN, pty={}, session="group"), "session"),
+    ("spawn", dict(SPAWN, pty={}, session="inherit"), "session"),
     ("wait", {}, "processes"),
     ("wait", {"processes": 1.5}, "processes"),
     ("wait", {"processes": 0}, "processes"),
@@ -130,6 +137,27 @@ BAD = [
     ("read", {"process": 1, "limit": 0}, "limit"),
     ("read", {"process": 1, "limit": (1 << 20) + 1}, "limit"),
     ("read", {"process": 1, "timeout_ms": -1}, "timeout_ms"),
+    ("read", {"process": 1, "arrivals": 1}, "arrivals"),
+    ("write", {"data": "x"}, "process"),
+    ("write", {"process": 1}, ""),
+    ("write", {"process": 1, "eof": False}, ""),
+    ("write", {"process": 1, "data": 5}, "data"),
+    ("write", {"process": 1, "data": {"base64": "!"}}, ("data", "data.base64")),
+    ("write", {"process": 1, "data": "", "eof": 1}, "eof"),
+    ("resize", {"process": 1, "rows": 24}, "cols"),
+    ("resize", {"process": 1, "rows": 0, "cols": 80}, "rows"),
+    ("resize", {"process": 1, "rows": 24, "cols": 65536}, "cols"),
+    ("subscribe", {"processes": 1.5}, "processes"),
+    ("subscribe", {"events": "output"}, "events"),
+    ("subscribe", {"events": ["output", "dead"]}, "events[1]"),
+    ("subscribe", {"from": 0}, "from"),
+    ("subscribe", {"from": {"stdin": 0}}, "from.stdin"),
+    ("subscribe", {"from": {"stdout": -1}}, "from.stdout"),
+    ("subscribe", {"lossless": "yes"}, "lossless"),
+    ("subscribe", {"streams": ["stdin"]}, "streams[0]"),
+    ("unsubscribe", {}, "subscription"),
+    ("unsubscribe", {"subscription": 1}, "subscription"),
+    ("unsubscribe", {"subscription": 0}, "subscription"),
     ("update", {"process": 1, "state": "running"}, "state"),
     ("update", {"process": 1, "timeout_ms": "never"}, "timeout_ms"),
     ("release", {}, "processes"),
@@ -163,13 +191,6 @@ def test_exec_replace_wants_exactly_one_subject(client):
         assert failure(client.request, "exec-replace", params).code == -32602
 
 
-def test_pty_and_stdin_pipe_come_with_a_later_issue(client):
-    error = failure(client.request, "spawn", dict(SPAWN, stdin="pipe"))
-    assert error.code == 9 and error.data["kind"] == "not_supported" and error.data["path"] == "stdin"
-    error = failure(client.request, "spawn", dict(SPAWN, pty={"rows": 24, "cols": 80}))
-    assert error.code in (9, -32602) and error.data["path"] == "pty"
-
-
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 )
@@ -190,7 +211,8 @@ values = st.recursive(
 members = st.sampled_from(
     "file env env_base cwd stdin stdout stderr fds user group groups umask nice rlimits no_new_privileges signals name "
     "labels timeout_ms stop lifetime output hold session start_timeout_ms process processes mode until signal scope "
-    "wait state stream offset limit members holders escalate_after_ms".split()
+    "wait state stream offset limit members holders escalate_after_ms pty arrivals data eof rows cols events from lossless "
+    "streams subscription".split()
 )
 METHODS = [
     "spawn",
@@ -199,6 +221,10 @@ METHODS = [
     "list",
     "get",
     "read",
+    "write",
+    "resize",
+    "subscribe",
+    "unsubscribe",
     "update",
     "release",
     "ping",

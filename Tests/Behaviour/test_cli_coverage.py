@@ -19,6 +19,9 @@ COMMANDS = {
     "list": ["ps"],
     "get": ["inspect", "1"],
     "read": ["logs", "1"],
+    "write": ["write", "1", "data"],
+    "resize": ["resize", "1", "24", "80"],
+    "subscribe": ["events", "1"],
     "update": ["update", "1", "--name", "x"],
     "release": ["release", "1"],
     "ping": ["ping"],
@@ -28,13 +31,14 @@ COMMANDS = {
 }
 
 NAMES = [
-    "run", "spawn", "exec-replace", "wait", "kill", "stop", "release", "ps", "inspect", "logs", "update", "ping",
-    "info", "serve", "shutdown", "call", "schema",
+    "run", "spawn", "exec-replace", "attach", "wait", "kill", "stop", "release", "ps", "inspect", "logs", "events",
+    "write", "resize", "update", "ping", "info", "serve", "shutdown", "call", "schema",
 ]
 
 
 def test_every_method_has_a_command():
-    assert set(COMMANDS) == {method["name"] for method in SCHEMA["methods"]}
+    # A subscription ends with the command that began it.
+    assert set(COMMANDS) | {"unsubscribe"} == {method["name"] for method in SCHEMA["methods"]}
 
 
 @pytest.mark.parametrize("method", sorted(COMMANDS))

@@ -20,6 +20,7 @@ def parameters(method):
 SPAWN = {
     "file": (["--file", "sh", "--file", "/bin/sh"], ["sh", "/bin/sh"]),
     "stdin": (["--stdin", "input"], {"file": "input"}),
+    "pty": (["--pty", "--size", "40x120", "--term", "vt100"], {"rows": 40, "cols": 120, "term": "vt100"}),
     "stdout": (["--stdout", "append:log"], {"file": "log", "mode": "append"}),
     "stderr": (["--merge-stderr"], "stdout"),
     "user": (["--user", "nobody"], "nobody"),
@@ -101,8 +102,8 @@ def test_descriptors(recorder, tmp_path):
 @pytest.mark.parametrize(
     "options", [["--timeout", "x"], ["--timeout", "1e9"], ["--timeout", "-1"], ["--timeout", "0"], ["--umask", "8"],
                 ["--nice", "99"], ["--env", "novalue"], ["--label", "=x"], ["--rlimit", "nofile"],
-                ["--lifetime", "connection"], ["--lifetime", "lease:0"], ["--stdin", "pipe"], ["--output-limit", "x"],
-                ["--session", "other"],
+                ["--lifetime", "connection"], ["--lifetime", "lease:0"], ["--stdin", "append:x"], ["--output-limit", "x"],
+                ["--session", "other"], ["--size", "24x80"], ["--pty", "--size", "0x80"],
                 ["--stop-signal", "NOSUCH"], ["--stop-signal", "65"], ["--fd", "x"], ["--fd", "2=5"],
                 ["--fd", "70000=5"],
                 ["--merge-stderr", "--stderr", "null"]],

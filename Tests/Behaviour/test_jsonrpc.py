@@ -243,11 +243,6 @@ def test_no_notification_without_asking(client):
     assert not client.buffer and not client.replies
 
 
-def test_what_comes_later_is_not_there_yet(client):
-    for method in ("subscribe", "unsubscribe", "write", "resize"):
-        assert failure(client.request, method, {}).code in (-32601, 9)
-
-
 def test_errors_have_a_kind(client):
     for method, params in (("get", {"process": 10**9}), ("nosuch", None), ("get", {}), ("spawn", {"argv": ["nosuch"]})):
         error = failure(client.request, method, params)

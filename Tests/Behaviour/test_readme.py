@@ -49,7 +49,9 @@ def test_the_messages_it_shows():
             if arrow == "→":
                 client.send(message)
             else:
-                told(still(message), still(client.receive()), "reply %s" % message["id"])
+                came = client.receive()
+                assert message.get("method") == came.get("method"), came
+                told(still(message), still(came), "reply %s" % message.get("id", message.get("method")))
         assert server.process.wait(20) == 0, "the last message ends the server"
     finally:
         server.end()

@@ -13,7 +13,7 @@ import wire
 VOLATILE = {
     "instance", "pid", "ppid", "session", "uid", "gid", "cwd", "command", "cpu_us", "rss_kib", "containment", "method",
     "exact", "signalled", "version", "socket", "release", "machine", "limits", "kernel", "started_at", "exited_at", "drained_at",
-    "deadline_at", "usage", "counts",
+    "deadline_at", "at", "usage", "counts",
 }
 
 
@@ -26,8 +26,8 @@ def test_it_has_the_structure_of_an_openrpc_document():
 
 def test_its_methods_are_those_of_the_design():
     assert list(openrpc.METHODS) == [
-        "spawn", "exec-replace", "wait", "read", "list", "get", "update", "kill", "release", "ping", "info", "rpc.discover",
-        "shutdown",
+        "spawn", "exec-replace", "wait", "read", "write", "resize", "subscribe", "unsubscribe", "list", "get", "update",
+        "kill", "release", "ping", "info", "rpc.discover", "shutdown",
     ]
 
 
@@ -61,8 +61,9 @@ def test_references_lead_somewhere_and_no_component_is_idle():
                 assert step in found, "%s leads nowhere: %s" % (place, target)
                 found = found[step]
             used.add("/".join(target.split("/")[:4]))
-    # What every method may answer, and what only methods of the design that are still to come do.
-    general = {"ParseError", "InvalidRequest", "MethodNotFound", "InternalError", "AlreadyExited", "StreamClosed"}
+    # What every method may answer, what only methods of the design that are still to come do, and what is no answer.
+    general = {"ParseError", "InvalidRequest", "MethodNotFound", "InternalError", "AlreadyExited"}
+    general |= {name for name in openrpc.COMPONENTS["schemas"] if name.startswith("Notification")}
     for kind, members in openrpc.COMPONENTS.items():
         for name in members:
             idle = "#/components/%s/%s" % (kind, name) not in used
@@ -102,6 +103,19 @@ def test_examples_are_what_the_schemas_say():
         openrpc.check(example["result"]["value"], method["result"]["schema"], what)
     without = {method["name"] for method in openrpc.METHODS.values() if not method.get("examples")}
     assert without == {"rpc.discover"}, "its example would be this document"
+
+
+def test_notifications_are_those_of_the_design():
+    schemas = [schema for name, schema in openrpc.COMPONENTS["schemas"].items() if name.startswith("Notification")]
+    names = [schema["properties"]["method"]["const"] for schema in schemas]
+    assert names == [
+        "started", "output", "gap", "stopped", "continued", "replaced", "exited", "drained", "subscription_ended"
+    ]
+    told = openrpc.METHODS["subscribe"]["description"]
+    for name, schema in zip(names, schemas):
+        assert "`" + name in told, "subscribe does not speak of " + name
+        for example in schema["examples"]:
+            openrpc.check(example, schema, name)
 
 
 def still(value, name=None):
@@ -166,11 +180,13 @@ def test_the_server_decodes_each_parameter(method, parameter, client):
     names = [p["name"] for p in openrpc.METHODS[method]["params"]]
     position = names.index(parameter)
     held = client.request("spawn", {"argv": ["true"], "hold": True})
-    needed = {"argv": ["true"], "process": held["id"], "processes": []}
+    needed = {"argv": ["true"], "process": held["id"], "processes": [], "rows": 24, "cols": 80, "subscription": 1}
     given = {p["name"]: needed[p["name"]] for p in openrpc.METHODS[method]["params"] if p["required"]}
     if method == "exec-replace":
         given = {"argv": ["true"], "connection": True} if position > names.index("connection") else {"process": held["id"]}
-    values = [given.get(name) for name in names[:position]] + [wrong]
+    values = [wrong if name == parameter else given.get(name) for name in names]
+    while values[-1] is None:
+        values.pop()
     for params in ({**given, parameter: wrong}, values):
         with pytest.raises(wire.RpcError) as caught:
             client.request(method, params)

@@ -31,10 +31,11 @@ def test_nothing_leaks_while_others_are_busy(client, connect, zoo):
 def test_streams_are_told_apart(client):
     record, output = output_of(client, ["sh", "-c", "echo out; echo err >&2"])
     assert output == b"out\n" and read_all(client, record["id"], "stderr") == b"err\n"
-    assert {name: stream["kind"] for name, stream in record["streams"].items()} == {
+    assert {name: stream and stream["kind"] for name, stream in record["streams"].items()} == {
         "stdin": "null",
         "stdout": "pipe",
         "stderr": "pipe",
+        "terminal": None,
     }
 
 
@@ -167,7 +168,7 @@ def test_passed_descriptors(client):
         os.write(in_write, b"through")
         os.close(in_write)
         assert read_to_end(out_read) == b"through" and read_to_end(err_read) == b"err\n"
-        assert {stream["kind"] for stream in record["streams"].values()} == {"descriptor"}
+        assert {record["streams"][name]["kind"] for name in ("stdin", "stdout", "stderr")} == {"descriptor"}
         assert drained(client, record["id"])["exit"] == {"code": 0}
 
 

@@ -84,6 +84,15 @@ def test_an_open_of_a_leased_file_blocks(zoo, room):
             process.kill()
 
 
+def asks_its_file_server(pid):
+    """Whether a process waits for an answer of a FUSE server: by what it sleeps in, where the kernel says so."""
+    with open("/proc/%d/wchan" % pid) as file:
+        sleeping_in = file.read()
+    if sleeping_in in ("", "0"):
+        return procfs.stat(pid)["state"] in "DS" and open("/proc/%d/comm" % pid).read() == "cat\n"
+    return "request_wait" in sleeping_in or "fuse" in sleeping_in
+
+
 @pytest.mark.parametrize("answered", [True, False])
 def test_hungfs(zoo, room, answered):
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
@@ -95,7 +104,7 @@ def test_hungfs(zoo, room, answered):
     argv = [zoo("hungfs"), str(room / "mount"), str(room / "pid"), "--", "sh", "-c", command, "sh", str(room / "mount")]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         cat = int(process.stdout.readline())
-        wire.wait_until(lambda: procfs.stat(cat)["state"] in "DS")
+        wire.wait_until(lambda: asks_its_file_server(cat))
         pid = int(wire.wait_until(lambda: (room / "pid").exists() and (room / "pid").read_text()))
         if answered:
             os.kill(pid, signal.SIGUSR1)

@@ -6,6 +6,7 @@ Written apart from the project's Python client on purpose: a misunderstanding sh
 
 import array
 import base64
+import collections
 import itertools
 import json
 import select
@@ -78,6 +79,8 @@ class Client:
         self.buffer = bytearray()
         self.ids = itertools.count(1)
         self.replies = {}
+        self.subscribed = False
+        self.notifications = collections.deque()
 
     def __enter__(self):
         return self
@@ -117,6 +120,7 @@ class Client:
         message = {"jsonrpc": "2.0", "id": identifier, "method": method}
         if params is not None:
             message["params"] = params
+        self.subscribed |= method == "subscribe"
         self.send(message, descriptors)
         return identifier
 
@@ -199,10 +203,29 @@ class Client:
         while identifier not in self.replies:
             message = self.receive(timeout)
             assert isinstance(message, dict) and message["jsonrpc"] == "2.0", message
-            assert "method" not in message, "a notification nobody asked for: %r" % message
+            if "method" in message:
+                self._note(message)
+                continue
             assert message["id"] not in self.replies, "answered twice: %r" % message
             self.replies[message["id"]] = message
         return result_of(self.replies.pop(identifier))
+
+    def _note(self, message):
+        assert self.subscribed, "a notification nobody asked for: %r" % message
+        assert set(message) == {"jsonrpc", "method", "params"}, message
+        self.notifications.append(message)
+
+    def notification(self, timeout=PATIENCE):
+        """The next notification, as (name, params); replies that come before it are kept."""
+        while not self.notifications:
+            message = self.receive(timeout)
+            assert isinstance(message, dict) and message["jsonrpc"] == "2.0", message
+            if "method" in message:
+                self._note(message)
+            else:
+                self.replies[message["id"]] = message
+        message = self.notifications.popleft()
+        return message["method"], message["params"]
 
     def request(self, method, params=None, descriptors=(), timeout=PATIENCE):
         """Ask and wait for the answer: the result, or RpcError(code, message, data)."""

@@ -81,7 +81,8 @@ import Testing
     @Test func framingIsToldFromTheFirstByte() {
         for (text, framing) in [
             ("{", .lines), ("[", .lines), ("1", .lines), ("\n\t {", .lines), ("\"", .lines), ("\u{1}", .lines),
-            ("\u{FEFF}", .lines), ("C", .headers), ("c", .headers), ("\r\nX", .lines), ("n", .lines), ("G", .lines), ("@", .lines), ("`", .lines),
+            ("\u{FEFF}", .lines), ("C", .headers), ("c", .headers), ("\r\nX", .lines), ("n", .lines), ("G", .lines),
+            ("@", .lines), ("`", .lines),
             (" \n", nil), ("", nil),
         ] as [(String, Framing?)] {
             var reader = MessageReader()

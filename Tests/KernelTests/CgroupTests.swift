@@ -162,20 +162,21 @@ import Testing
         41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 master:1 - cgroup2 cgroup2 rw
         """
 
-    @Test(arguments: [
-        (hybrid, "4:memory:/x\n0::/\n", ["/sys/fs/cgroup/unified"]),
-        (hybrid, "0::/user.slice/a b.scope\n", ["/sys/fs/cgroup/unified/user.slice/a b.scope"]),
-        (hybrid, "4:memory:/x\n", []),
-        (hybrid, "0::/../elsewhere\n", []),
-        ("30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw,nsdelegate", "0::/x", ["/sys/fs/cgroup/x"]),
-        ("30 23 0:26 / /mnt/a\\040b\\134 rw - cgroup2 cgroup rw", "0::/x", ["/mnt/a b\\/x"]),
-        // A bind mount of a part, as a container without a cgroup namespace has it.
-        ("30 23 0:26 /pod/1 /sys/fs/cgroup rw - cgroup2 cgroup rw", "0::/pod/1/x", ["/sys/fs/cgroup/x"]),
-        ("30 23 0:26 /pod/1 /sys/fs/cgroup rw - cgroup2 cgroup rw", "0::/pod/1", ["/sys/fs/cgroup"]),
-        ("30 23 0:26 /pod/1 /sys/fs/cgroup rw - cgroup2 cgroup rw", "0::/pod/12", []),
-        ("30 23 0:26 / /a rw - cgroup2 c rw\n31 23 0:26 / /b rw - cgroup2 c rw", "0::/", ["/a", "/b"]),
-        ("", "0::/", []), ("garbage\n- cgroup2", "0::/", []),
-    ] as [(String, String, [String])])
+    @Test(
+        arguments: [
+            (hybrid, "4:memory:/x\n0::/\n", ["/sys/fs/cgroup/unified"]),
+            (hybrid, "0::/user.slice/a b.scope\n", ["/sys/fs/cgroup/unified/user.slice/a b.scope"]),
+            (hybrid, "4:memory:/x\n", []),
+            (hybrid, "0::/../elsewhere\n", []),
+            ("30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw,nsdelegate", "0::/x", ["/sys/fs/cgroup/x"]),
+            ("30 23 0:26 / /mnt/a\\040b\\134 rw - cgroup2 cgroup rw", "0::/x", ["/mnt/a b\\/x"]),
+            // A bind mount of a part, as a container without a cgroup namespace has it.
+            ("30 23 0:26 /pod/1 /sys/fs/cgroup rw - cgroup2 cgroup rw", "0::/pod/1/x", ["/sys/fs/cgroup/x"]),
+            ("30 23 0:26 /pod/1 /sys/fs/cgroup rw - cgroup2 cgroup rw", "0::/pod/1", ["/sys/fs/cgroup"]),
+            ("30 23 0:26 /pod/1 /sys/fs/cgroup rw - cgroup2 cgroup rw", "0::/pod/12", []),
+            ("30 23 0:26 / /a rw - cgroup2 c rw\n31 23 0:26 / /b rw - cgroup2 c rw", "0::/", ["/a", "/b"]),
+            ("", "0::/", []), ("garbage\n- cgroup2", "0::/", []),
+        ] as [(String, String, [String])])
     func ownGroupIsFoundInAnyMount(_ mountinfo: String, _ membership: String, _ places: [String]) {
         #expect(CgroupHierarchy.locations(mountinfo: mountinfo, membership: membership) == places)
     }

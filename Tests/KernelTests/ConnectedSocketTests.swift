@@ -109,7 +109,7 @@ import Testing
     // MARK: Descriptors
 
     private func files(_ count: Int) throws -> [SharedDescriptor] {
-        let pipes = try (0..<count).map { _ in SharedDescriptor(try Pipe().intoReadEnd()) }
+        let pipes = try (0..<count).map { _ in try Pipe(.fromChild).ours }
         return pipes
     }
 
@@ -158,7 +158,7 @@ import Testing
             try await MainActor.run {
                 let (ours, theirs) = try Self.numbers()
                 let socket = ConnectedSocket(Descriptor(taking: ours))
-                let files = try (0..<253).map { _ in SharedDescriptor(try Pipe().intoReadEnd()) }
+                let files = try (0..<253).map { _ in try Pipe(.fromChild).ours }
                 #expect(pk_send_descriptors(theirs, "x", 1, files.map(\.raw), files.count) == 1)
                 var byte: UInt8 = 0
                 let input = try withUnsafeMutableBytes(of: &byte) { try socket.receive(into: $0) }

@@ -44,7 +44,7 @@ import Testing
 
     @Test func theEndOfAPipe() throws {
         var seen: EventLoop.Events = []
-        func closingTheOther() throws -> SharedDescriptor { SharedDescriptor(try Pipe().intoReadEnd()) }
+        func closingTheOther() throws -> SharedDescriptor { try Pipe(.fromChild).ours }
         let reading = try closingTheOther()
         try loop.add(reading.raw, []) { seen.formUnion($0) }
         #expect(try loop.serve { seen.contains(.hungUp) })

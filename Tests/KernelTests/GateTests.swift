@@ -153,13 +153,16 @@ import Testing
 
     /// At its gate it has its own descriptors and no others: what it keeps open would keep others waiting.
     @Test func itHoldsNothingOfOthers() throws {
-        let forgotten = try Pipe()
-        let low = fcntl(forgotten.writeEnd.raw, F_DUPFD, 3)
-        let high = fcntl(forgotten.writeEnd.raw, F_DUPFD, 1500)
+        func openWithoutFlag() throws -> (low: CInt, high: CInt, reading: SharedDescriptor) {
+            let forgotten = try Pipe(.fromChild)
+            return (
+                fcntl(forgotten.theirs.raw, F_DUPFD, 3), fcntl(forgotten.theirs.raw, F_DUPFD, 1500), forgotten.ours
+            )
+        }
+        let (low, high, reading) = try openWithoutFlag()
         let held = try hold(.program("ls", "/proc/self/fd", candidates: ["/bin/ls"]))
         close(low)
         close(high)
-        let reading = SharedDescriptor(forgotten.intoReadEnd())
         #expect(eventually { Descriptor.hasHungUp(reading.raw) })
         try held.open()
         try finish(held)

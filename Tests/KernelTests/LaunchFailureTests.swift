@@ -145,18 +145,18 @@ import Testing
         mkfifo(path, 0o600)
         let reader = try Descriptor.open(path, O_RDONLY | O_NONBLOCK)
         var plan = LaunchPlan.shell("grep flags: /proc/self/fdinfo/1 >&2; echo out")
-        let pipe = try Pipe()
+        let pipe = try Pipe(.fromChild)
         plan.mappings = [
             LaunchPlan.Mapping(
                 target: 1, source: .file(path: Array(path.utf8), flags: O_WRONLY, mode: 0), stage: .stdout),
-            LaunchPlan.Mapping(target: 2, source: .descriptor(pipe.writeEnd), stage: .stderr),
+            LaunchPlan.Mapping(target: 2, source: .descriptor(pipe.theirs), stage: .stderr),
         ]
         #expect(try failure(plan) == nil)
         var buffer = [UInt8](repeating: 0, count: 100)
         var count = try buffer.withUnsafeMutableBytes { try reader.read(into: $0) }
         #expect(String(decoding: buffer.prefix(count), as: UTF8.self) == "out\n")
-        let errors = pipe.intoReadEnd()
-        count = try buffer.withUnsafeMutableBytes { try errors.read(into: $0) }
+        let errors = pipe.ours
+        count = buffer.withUnsafeMutableBytes { Descriptor.read(errors.raw, into: $0) }
         let words = String(decoding: buffer.prefix(count), as: UTF8.self).split(whereSeparator: \.isWhitespace)
         let flags = try #require(words.last.flatMap { CInt($0, radix: 8) })
         #expect(flags & O_NONBLOCK == 0)
@@ -181,12 +181,13 @@ import Testing
         let numbers = [
             PK_STAGE_NONE, PK_STAGE_PIPE, PK_STAGE_CLONE, PK_STAGE_CGROUP, PK_STAGE_SIGNALS, PK_STAGE_SESSION,
             PK_STAGE_UMASK, PK_STAGE_NICE, PK_STAGE_RLIMITS, PK_STAGE_GROUPS, PK_STAGE_GID, PK_STAGE_UID, PK_STAGE_CWD,
-            PK_STAGE_STDIN, PK_STAGE_STDOUT, PK_STAGE_STDERR, PK_STAGE_FDS, PK_STAGE_NO_NEW_PRIVILEGES,
+            PK_STAGE_STDIN, PK_STAGE_STDOUT, PK_STAGE_STDERR, PK_STAGE_FDS, PK_STAGE_TERMINAL,
+            PK_STAGE_NO_NEW_PRIVILEGES,
             PK_STAGE_GATE, PK_STAGE_EXEC,
         ].map { Int32($0.rawValue) }
         #expect(LaunchStage.allCases.map(\.number) == numbers)
         #expect(LaunchStage.allCases.map { LaunchStage(number: $0.number) } == LaunchStage.allCases)
-        #expect(LaunchStage(number: 20) == LaunchStage.none)
+        #expect(LaunchStage(number: 21) == LaunchStage.none)
         #expect(LaunchStage(number: -1) == LaunchStage.none)
     }
 }

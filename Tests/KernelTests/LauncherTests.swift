@@ -55,9 +55,9 @@ import Testing
 
     @Test func itsDescriptorsMayBeSwapped() throws {
         let pipes = try (0..<3).map { index in
-            let pipe = try Pipe()
-            #expect(Glibc.write(pipe.writeEnd.raw, "\(index)\n", 2) == 2)
-            return SharedDescriptor(pipe.intoReadEnd())
+            let pipe = try Pipe(.fromChild)
+            #expect(Glibc.write(pipe.theirs.raw, "\(index)\n", 2) == 2)
+            return pipe.ours
         }
         let numbers = pipes.map { "\($0.raw)" }.joined(separator: " ")
         var plan = LaunchPlan.shell("for i in \(numbers) 9; do read x </proc/self/fd/$i; echo $x; done")
@@ -71,23 +71,23 @@ import Testing
     }
 
     private func filled(_ text: String) throws -> SharedDescriptor {
-        let pipe = try Pipe()
-        #expect(Glibc.write(pipe.writeEnd.raw, text, text.utf8.count) == text.utf8.count)
-        return SharedDescriptor(pipe.intoReadEnd())
+        let pipe = try Pipe(.fromChild)
+        #expect(Glibc.write(pipe.theirs.raw, text, text.utf8.count) == text.utf8.count)
+        return pipe.ours
     }
 
     @Test func standardErrorMayBeStandardOutput() throws {
         var plan = LaunchPlan.shell("echo one; echo two >&2; echo three")
-        let pipe = try Pipe()
+        let pipe = try Pipe(.fromChild)
         plan.mappings = [
-            LaunchPlan.Mapping(target: 1, source: .descriptor(pipe.writeEnd), stage: .stdout),
+            LaunchPlan.Mapping(target: 1, source: .descriptor(pipe.theirs), stage: .stdout),
             LaunchPlan.Mapping(target: 2, source: .target(1), stage: .stderr),
         ]
         let run = try bench.run(plan)
         #expect(run.exit?.status == 0)
-        let reading = pipe.intoReadEnd()
+        let reading = pipe.ours
         var buffer = [UInt8](repeating: 0, count: 100)
-        let count = try buffer.withUnsafeMutableBytes { try reading.read(into: $0) }
+        let count = buffer.withUnsafeMutableBytes { Descriptor.read(reading.raw, into: $0) }
         #expect(String(decoding: buffer.prefix(count), as: UTF8.self) == "one\ntwo\nthree\n")
     }
 

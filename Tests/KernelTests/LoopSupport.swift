@@ -76,15 +76,15 @@ struct LaunchBench {
     func start(_ plan: LaunchPlan, held: Bool = false) throws -> Run {
         let run = Run()
         var plan = plan
-        let pipe = try Pipe()
+        let pipe = try Pipe(.fromChild)
         let null = SharedDescriptor(try Descriptor.open("/dev/null", O_RDWR))
         let given = Set(plan.mappings.map(\.target))
-        for (target, source, stage) in [(0, null, .stdin), (1, pipe.writeEnd, .stdout), (2, null, .stderr)]
+        for (target, source, stage) in [(0, null, .stdin), (1, pipe.theirs, .stdout), (2, null, .stderr)]
             as [(CInt, SharedDescriptor, LaunchStage)] where !given.contains(target)
         {
             plan.mappings.append(LaunchPlan.Mapping(target: target, source: .descriptor(source), stage: stage))
         }
-        run.output = SharedDescriptor(pipe.intoReadEnd())
+        run.output = pipe.ours
         let child = try launcher.launch(plan, held: held) { run.decisions.append($0) }
         run.child = child
         try loop.add(child.pidfd.raw, [.readable, .edge]) { [loop] _ in

@@ -75,14 +75,14 @@ import Testing
 
     @Test func aPipesEndsAreClosedByTheirOwners() throws {
         func closingTheOther() throws -> SharedDescriptor {
-            let pipe = try Pipe()
-            #expect(fcntl(pipe.readEnd.raw, F_GETFD) == FD_CLOEXEC)
-            #expect(fcntl(pipe.writeEnd.raw, F_GETFD) == FD_CLOEXEC)
-            #expect(Glibc.write(pipe.writeEnd.raw, "ab", 2) == 2)
-            #expect(Descriptor.bytesWaiting(in: pipe.readEnd.raw) == 2)
-            try pipe.readEnd.setNonblocking(true)
-            #expect(fcntl(pipe.writeEnd.raw, F_GETFL) & O_NONBLOCK == 0, "does not show in the child")
-            return SharedDescriptor(pipe.intoReadEnd())
+            let pipe = try Pipe(.fromChild)
+            #expect(fcntl(pipe.ours.raw, F_GETFD) == FD_CLOEXEC)
+            #expect(fcntl(pipe.theirs.raw, F_GETFD) == FD_CLOEXEC)
+            #expect(Glibc.write(pipe.theirs.raw, "ab", 2) == 2)
+            #expect(Descriptor.bytesWaiting(in: pipe.ours.raw) == 2)
+            #expect(fcntl(pipe.ours.raw, F_GETFL) & O_NONBLOCK != 0)
+            #expect(fcntl(pipe.theirs.raw, F_GETFL) & O_NONBLOCK == 0, "does not show in the child")
+            return pipe.ours
         }
         let reading = try closingTheOther()
         #expect(eventually { Descriptor.hasHungUp(reading.raw) })

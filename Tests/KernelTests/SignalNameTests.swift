@@ -16,25 +16,29 @@ import Testing
     /// The numbers and texts of the C library, so that no name stands at the wrong number.
     @Test(arguments: [
         ("SIGHUP", "Hangup"), ("SIGKILL", "Killed"), ("SIGSEGV", "Segmentation fault"), ("SIGPIPE", "Broken pipe"),
-        ("SIGTERM", "Terminated"), ("SIGCHLD", "Child exited"), ("SIGSTOP", "Stopped (signal)"), ("SIGPWR", "Power failure"),
+        ("SIGTERM", "Terminated"), ("SIGCHLD", "Child exited"), ("SIGSTOP", "Stopped (signal)"),
+        ("SIGPWR", "Power failure"),
         ("SIGSYS", "Bad system call"),
     ])
     func aNameIsAtItsNumber(_ name: String, _ text: String) throws {
         #expect(String(cString: strsignal(try #require(SignalName.number(of: name)))) == text)
     }
 
-    @Test(arguments: [
-        ("TERM", 15), ("SIGTERM", 15), ("KILL", 9), ("CLD", SIGCHLD), ("SIGPOLL", SIGIO), ("IOT", SIGABRT),
-        ("RTMIN", 34), ("SIGRTMIN+0", 34), ("SIGRTMIN+3", 37), ("RTMIN+30", 64), ("RTMAX", 64), ("SIGRTMAX-1", 63),
-        ("RTMAX-30", 34),
-    ] as [(String, Int32)])
+    @Test(
+        arguments: [
+            ("TERM", 15), ("SIGTERM", 15), ("KILL", 9), ("CLD", SIGCHLD), ("SIGPOLL", SIGIO), ("IOT", SIGABRT),
+            ("RTMIN", 34), ("SIGRTMIN+0", 34), ("SIGRTMIN+3", 37), ("RTMIN+30", 64), ("RTMAX", 64), ("SIGRTMAX-1", 63),
+            ("RTMAX-30", 34),
+        ] as [(String, Int32)])
     func takes(_ text: String, _ number: Int32) {
         #expect(SignalName.number(of: text) == number)
     }
 
     @Test(arguments: [
-        "", "SIG", "term", "SIGterm", "Sigterm", "sigTERM", "15", "SIG15", "SIGSIGTERM", " TERM", "TERM ", "EXIT", "NULL",
-        "RTMIN+", "RTMIN+31", "RTMIN-1", "RTMIN++1", "RTMIN+-1", "RTMIN+003", "RTMIN3", "RTMAX-31", "RTMAX+1", "RTMAX--1",
+        "", "SIG", "term", "SIGterm", "Sigterm", "sigTERM", "15", "SIG15", "SIGSIGTERM", " TERM", "TERM ", "EXIT",
+        "NULL",
+        "RTMIN+", "RTMIN+31", "RTMIN-1", "RTMIN++1", "RTMIN+-1", "RTMIN+003", "RTMIN3", "RTMAX-31", "RTMAX+1",
+        "RTMAX--1",
         "RTMIN+٣", "SIG32", "TERM\0",
     ])
     func refuses(_ text: String) {

@@ -33,7 +33,7 @@ import Testing
             (.killedAtOnce, .emptied, .finish), (.killedAtOnce, .escalationDue, .none),
             (.killedAtOnce, .lookAgain, .kill), (.killedAtOnce, .boundPassed, .finish),
             (.escalated, .emptied, .finish), (.escalated, .escalationDue, .none), (.escalated, .lookAgain, .kill),
-            (.escalated, .boundPassed, .finish),
+            (.escalated, .boundPassed, .answer),
             (.over, .emptied, .none), (.over, .escalationDue, .none), (.over, .lookAgain, .none),
             (.over, .boundPassed, .none),
         ] as [(Before, KillPlan.Event, KillPlan.Action)])

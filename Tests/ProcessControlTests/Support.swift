@@ -66,12 +66,11 @@ final class TestPipe {
 
     init(_ loop: EventLoop, limit: Int, _ whenFull: WhenFull = .discardOldest) throws {
         self.loop = loop
-        let pipe = try Pipe()
-        writing = pipe.writeEnd
-        let readEnd = pipe.intoReadEnd()
-        try readEnd.setNonblocking(true)
-        reading = readEnd.raw
-        stream = try CapturedStream(loop: loop, pipe: SharedDescriptor(readEnd), limit: limit, whenFull: whenFull)
+        let pipe = try Pipe(.fromChild)
+        writing = pipe.theirs
+        reading = pipe.ours.raw
+        stream = try CapturedStream(
+            loop: loop, pipe: pipe.ours, limit: limit, whenFull: whenFull, order: ArrivalOrder())
     }
 
     func write(_ bytes: [UInt8]) {

@@ -124,9 +124,11 @@ import Testing
     }
 
     @Test func whatNobodyTakesIsClosed() throws {
-        let pipe = try Pipe()
-        let writing = fcntl(pipe.writeEnd.raw, F_DUPFD_CLOEXEC, 3)
-        let reading = pipe.intoReadEnd()
+        func received() throws -> (writing: CInt, reading: SharedDescriptor) {
+            let pipe = try Pipe(.fromChild)
+            return (fcntl(pipe.theirs.raw, F_DUPFD_CLOEXEC, 3), pipe.ours)
+        }
+        let (writing, reading) = try received()
         do {
             let descriptors = ReceivedDescriptors([SharedDescriptor(received: writing)], isTruncated: false)
             #expect(try numbers(descriptors) == [writing])

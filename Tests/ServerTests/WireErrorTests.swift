@@ -102,7 +102,7 @@ import Testing
             let error = RPCError(.spawnFailed(LaunchFailure(stage: stage, error: .ioError), path: nil))
             #expect(error.data?["stage"]?.string == stage.rawValue)
         }
-        #expect(LaunchStage.allCases.count == 20)
+        #expect(LaunchStage.allCases.count == 21)
     }
 
     // MARK: What a handler throws

@@ -16,16 +16,17 @@ struct Procctl: ParsableCommand {
 
             Exit status: 0 done · 1 the server refused it or it failed · 64 usage · 69 no server · 124 timed out;
             wait: the program's own · run: the program's own, 128+N for signal N, 125 procctl itself failed, \
-            126 the program cannot be executed, 127 the program was not found.
+            126 the program cannot be executed, 127 the program was not found · attach: the program's own.
 
             With --json standard output holds one JSON document and nothing else; a refusal is {"error": {...}}.
             Completions: procctl --generate-completion-script bash|zsh|fish
             """,
         version: Version.text,
         groupedSubcommands: [
-            CommandGroup(name: "Start", subcommands: [Run.self, Spawn.self, ExecReplace.self]),
+            CommandGroup(name: "Start", subcommands: [Run.self, Spawn.self, ExecReplace.self, Attach.self]),
             CommandGroup(name: "End", subcommands: [Wait.self, Kill.self, Stop.self, Release.self]),
-            CommandGroup(name: "Look", subcommands: [Ps.self, Inspect.self, Logs.self, Update.self]),
+            CommandGroup(name: "Look", subcommands: [Ps.self, Inspect.self, Logs.self, Events.self]),
+            CommandGroup(name: "Change", subcommands: [Write.self, Resize.self, Update.self]),
             CommandGroup(
                 name: "Server",
                 subcommands: [Ping.self, Info.self, Serve.self, Shutdown.self, Call.self, Schema.self]),

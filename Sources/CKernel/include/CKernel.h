@@ -11,5 +11,7 @@
 #include "launch.h"
 #include "names.h"
 #include "process.h"
+#include "memory.h"
+#include "terminal.h"
 
 #endif

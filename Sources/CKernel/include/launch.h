@@ -33,6 +33,7 @@ enum pk_stage {
     PK_STAGE_STDOUT,
     PK_STAGE_STDERR,
     PK_STAGE_FDS,
+    PK_STAGE_TERMINAL,
     PK_STAGE_NO_NEW_PRIVILEGES,
     PK_STAGE_GATE,
     PK_STAGE_EXEC,
@@ -84,6 +85,7 @@ struct pk_launch {
     int32_t unshare_above; ///< share the descriptor table, then part from all above this number; 0: copy it whole
     int32_t cgroup;        ///< directory of the cgroup v2 to be born in, or -1
     int32_t session;
+    int32_t terminal; ///< the program's descriptor that becomes its controlling terminal, or -1
     int32_t umask; ///< or -1
     int32_t nice;  ///< valid if set_nice
     uint32_t uid, gid;

@@ -11,64 +11,76 @@ struct Logs: ConnectedCommand {
         abstract:
             "Print the captured output of a process: its stdout on standard output, its stderr on standard error.",
         discussion: """
-            Bytes come out as the program wrote them. What the server no longer has is told on standard error. With \
-            --json each answer of read is a line on standard output. When the process was spawned with --when-full \
-            block, reading its output makes room for more.
+            Both come in the order in which the program wrote them, as near as the server knows it; bytes come out as \
+            they are. What the server no longer has is told on standard error. With --json each piece is a line on \
+            standard output: an answer of read, and of what is followed {process, stream, offset, text or base64, \
+            next_offset}. When the process was spawned with --when-full block, reading its output makes room for more.
             """)
 
-    @Argument(help: "An id or a name.", completion: .custom { _, _, _ in Candidates.processes() })
-    var process: ProcessWord
+    @Argument(help: "Ids or names.", completion: .custom { _, _, _ in Candidates.processes() })
+    var processes: [ProcessWord] = []
 
-    @Flag(name: [.customShort("f"), .long], help: "Go on until the output ends.")
-    var follow = false
-
-    @Option(help: "Only stdout, or only stderr.")
-    var stream: StreamName?
-
-    @Option(
-        name: [.customShort("n"), .long], help: ArgumentHelp("Only the last lines of each stream.", valueName: "count"))
-    var lines: Int?
-
-    @Option(help: ArgumentHelp("From this byte of each stream on (default 0).", valueName: "offset"))
-    var offset: ByteCount?
-
+    @OptionGroup var options: LogOptions
     @OptionGroup var server: ServerOptions
 
-    enum StreamName: String, ExpressibleByArgument, CaseIterable {
-        case stdout, stderr
-
-        var descriptor: CInt { self == .stdout ? STDOUT_FILENO : STDERR_FILENO }
-    }
-
     func validate() throws {
-        if let lines, lines < 0 { throw ValidationError("The number of lines is not below 0.") }
-        if lines != nil, offset != nil { throw ValidationError("Give either --lines or --offset.") }
+        if processes.isEmpty { throw ValidationError("Which process? Give an id or a name.") }
     }
 
     func run() throws {
         let client = try server.connect()
-        let record = try client.call("get", [("process", process.json)])
-        let cursors = try captured(record).map { LogCursor(process: record["id"] ?? .null, stream: $0, state: $1) }
-        for cursor in cursors {
-            cursor.offset = offset?.count ?? 0
-            if let lines { try cursor.seek(lines: lines, client) }
+        let records = try processes.map { try client.call("get", [("process", $0.json)]) }
+        let cursors = try records.map { try captured($0) }
+        for cursor in cursors.flatMap({ $0 }) {
+            cursor.offset = options.offset?.count ?? 0
+            if let lines = options.lines { try cursor.seek(lines: lines, client) }
         }
-        let reader = LogReader(client, asJSON: server.json)
-        if follow {
-            try reader.follow(cursors)
-        } else {
-            for cursor in cursors { try reader.drain(cursor) }
-        }
+        var sink = LogSink(records, options, asJSON: server.json)
+        try LogHistory(client, timestamps: options.timestamps).drain(cursors.flatMap { $0 }, into: &sink)
+        if options.follow { try follow(client, cursors, &sink) }
+        try sink.finish()
     }
 
     /// The streams that were asked for and are captured.
-    private func captured(_ record: JSONValue) throws(Failure) -> [(StreamName, JSONValue)] {
-        let wanted = stream.map { [$0] } ?? StreamName.allCases
+    private func captured(_ record: JSONValue) throws(Failure) -> [LogCursor] {
+        let wanted = options.stream.map { [$0] } ?? StreamName.allCases
         let found = wanted.compactMap { name in
-            (record["streams"]?[name.rawValue]).flatMap { $0["kind"]?.string == "pipe" ? (name, $0) : nil }
+            (record["streams"]?[name.rawValue]).flatMap { state in
+                state["end"] == nil ? nil : LogCursor(process: record["id"] ?? .null, stream: name, state: state)
+            }
         }
         guard found.isEmpty else { return found }
-        let kinds = wanted.map { "\($0.rawValue): \(record["streams"]?[$0.rawValue]?["kind"]?.string ?? "?")" }
+        let kinds = wanted.compactMap { name in
+            (record["streams"]?[name.rawValue]?["kind"]?.string).map { "\(name.rawValue): \($0)" }
+        }
         throw Failure("nothing of it is captured", hint: kinds.joined(separator: ", "))
+    }
+
+    /// What comes from where reading has stopped, until nothing can come any more.
+    private func follow(_ client: Client, _ cursors: [[LogCursor]], _ sink: inout LogSink) throws(Failure) {
+        var followers: [OutputFollower] = []
+        for cursors in cursors {
+            let offsets = Dictionary(
+                cursors.map { ($0.stream.rawValue, $0.offset) }, uniquingKeysWith: { first, _ in first })
+            followers.append(
+                try OutputFollower(client, process: cursors[0].process, offsets: offsets, events: ["drained"]))
+        }
+        let writesOutput = server.json || cursors.joined().contains { $0.stream != .stderr }
+        let output = writesOutput ? STDOUT_FILENO : STDERR_FILENO
+        while !followers.isEmpty {
+            let message = try Reading.next(client, output: output)
+            for (index, follower) in followers.enumerated() {
+                guard let event = try follower.take(message) else { continue }
+                switch event {
+                case .output(let stream, let offset, let bytes):
+                    try sink.take(
+                        LogPiece(follower.process, stream, offset, .bytes(bytes), at: Clock.wallMilliseconds()))
+                case .gap(let stream, let offset, let length):
+                    try sink.take(LogPiece(follower.process, stream, offset, .gap(length), at: nil))
+                case .happened: followers.remove(at: index)
+                }
+                break
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ struct Spawn: ConnectedCommand {
 
     @OptionGroup(title: "The program") var program: ProgramOptions
     @OptionGroup(title: "Its streams") var streams: StreamOptions
+    @OptionGroup(title: "Its terminal") var terminal: TerminalOptions
     @OptionGroup(title: "The process") var rules: RuleOptions
 
     @Option(
@@ -40,9 +41,13 @@ struct Spawn: ConnectedCommand {
     }
 
     func run() throws {
+        if terminal.pty, let session = program.session, session != .new {
+            throw Failure("a terminal needs a session of its own: --session new", status: Status.usage)
+        }
         var request = SpawnRequest()
-        try program.add(to: &request, argv: command, inherited: nil)
+        try program.add(to: &request, argv: command, inherited: nil, hasTerminal: terminal.pty)
         try streams.add(to: &request)
+        request.set("pty", terminal.json)
         rules.add(to: &request)
         request.set("lifetime", lifetime?.json)
         if hold { request.set("hold", true) }

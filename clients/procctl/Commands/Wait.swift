@@ -10,7 +10,8 @@ struct Wait: ConnectedCommand {
         abstract: "Wait until processes have exited, and end with their status.",
         discussion: """
             Says one line for each that is done. Exit status: of one process its own (128+N for signal N), of several \
-            0 if all are 0, else 1; 124 when --timeout has passed first. Any number may wait, also after the fact.
+            0 if all are 0, else 1; 124 when --timeout has passed first. Any number may wait, also after the fact. When \
+            standard error is a terminal, a line there tells how many are done and for how long this has taken.
             """)
 
     @OptionGroup var selector: SelectorOptions
@@ -43,7 +44,15 @@ struct Wait: ConnectedCommand {
         if firstFailure { request.set("mode", "first-failure") }
         if drained { request.set("until", "drained") }
         request.set("timeout_ms", timeout?.json)
-        let result = try server.connect().call("wait", request.members)
+        let client = try server.connect()
+        let id = try client.send("wait", request.params)
+        let result: JSONValue
+        if !quiet, !server.json, Progress.isShown {
+            var progress = try Progress(client, selector.json, drained ? "drained" : "exited")
+            result = try progress.answer(to: id)
+        } else {
+            result = try client.answer(to: id)
+        }
         let done = result["done"]?.elements ?? []
         if server.json {
             try Output.json(result)

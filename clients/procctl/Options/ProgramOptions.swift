@@ -71,14 +71,16 @@ struct ProgramOptions: ParsableArguments {
     }
 
     /// Adds all of it. `inherited`: the signals that are ignored and blocked here, for a program that is to feel as
-    /// if this shell had started it.
-    func add(to request: inout SpawnRequest, argv: [String], inherited: InheritedSignals?) throws(Failure) {
+    /// if this shell had started it. `hasTerminal`: its own says what $TERM is, if --env does not.
+    func add(
+        to request: inout SpawnRequest, argv: [String], inherited: InheritedSignals?, hasTerminal: Bool = false
+    ) throws(Failure) {
         request.set("argv", .array(argv.map { ExactText.json($0) }))
         if !file.isEmpty {
             request.set("file", file.count == 1 ? ExactText.json(file[0]) : .array(file.map { ExactText.json($0) }))
         }
         request.set("env_base", "empty")
-        request.set("env", environment())
+        request.set("env", environment(without: hasTerminal ? ["TERM"] : []))
         let directory = try Caller.directory(cwd.map { ExactText.bytes(of: $0) } ?? [UInt8(ascii: ".")])
         request.set("cwd", try request.reference(to: directory))
         var targets: [(String, JSONValue)] = []
@@ -98,9 +100,9 @@ struct ProgramOptions: ParsableArguments {
         request.set("start_timeout_ms", startTimeout?.json)
     }
 
-    private func environment() -> JSONValue {
+    private func environment(without others: [String]) -> JSONValue {
         var members = envEmpty ? [] : Environment.members()
-        let dropped = Set(unset + env.map(\.key))
+        let dropped = Set(unset + others + env.map(\.key))
         if !dropped.isEmpty { members.removeAll { dropped.contains($0.0) } }
         members += lastOfEachKey(env).map { ($0.key, ExactText.json($0.value)) }
         return .object(members: members)

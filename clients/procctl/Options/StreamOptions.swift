@@ -7,7 +7,7 @@ import JSON
 struct StreamOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "null (default), inherit, fd:N, or a file.", valueName: "null|inherit|fd:N|path"),
+            "null (default), pipe (see write), inherit, fd:N, or a file.", valueName: "null|pipe|inherit|fd:N|path"),
         completion: .file())
     var stdin: StreamWord?
 
@@ -25,36 +25,19 @@ struct StreamOptions: ParsableArguments {
     @Flag(help: "Standard error goes where standard output goes, in order.")
     var mergeStderr = false
 
-    @Option(help: ArgumentHelp("Bytes kept of each captured stream (default 1M).", valueName: "size"))
-    var outputLimit: ByteCount?
-
-    @Option(help: "discard-oldest (default), or block: the program waits for a reader.")
-    var whenFull: WhenFullWord?
+    @OptionGroup var output: OutputRuleOptions
 
     func validate() throws {
         if mergeStderr, stderr != nil { throw ValidationError("Give either --stderr or --merge-stderr.") }
-        switch stdin {
-        case .pipe: throw ValidationError("--stdin pipe is not there yet; give null, inherit, fd:N or a file.")
-        case .file(_, .some): throw ValidationError("--stdin takes a plain path.")
-        default: break
-        }
+        if case .file(_, .some) = stdin { throw ValidationError("--stdin takes a plain path.") }
     }
 
     func add(to request: inout SpawnRequest) throws(Failure) {
         request.set("stdin", try stdin?.json(STDIN_FILENO, &request))
         request.set("stdout", try stdout?.json(STDOUT_FILENO, &request))
         request.set("stderr", mergeStderr ? "stdout" : try stderr?.json(STDERR_FILENO, &request))
-        if outputLimit != nil || whenFull != nil {
-            request.set(
-                "output",
-                .object(["limit": outputLimit?.json, "when_full": whenFull.map { .string($0.rawValue) }]))
-        }
+        request.set("output", output.json)
     }
-}
-
-enum WhenFullWord: String, ExpressibleByArgument, CaseIterable {
-    case discardOldest = "discard-oldest"
-    case block
 }
 
 /// One stream. A path called "null" or "pipe" is written ./null.

@@ -32,7 +32,8 @@ struct InspectionText {
         add("deadline", record["deadline_at"]?.integer.map { "\(TimeText.instant($0)), in \(TimeText.span($0 - now))" })
         add("exit", RecordText.how(record))
         add("usage", usage(record["usage"]))
-        for name in ["stdin", "stdout", "stderr"] {
+        add("stdin", input(record["streams"]?["stdin"]))
+        for name in ["stdout", "stderr", "terminal"] {
             add(name, stream(record["streams"]?[name], holders: record["holders"]?[name]))
         }
         add("lifetime", lifetime(record["lifetime"]))
@@ -64,13 +65,23 @@ struct InspectionText {
             + "at most \(number("max_rss_kib")) KiB resident"
     }
 
+    private func input(_ stream: JSONValue?) -> String? {
+        guard let kind = stream?["kind"]?.string, let accepted = stream?["accepted"], let written = stream?["written"]
+        else {
+            return stream?["kind"]?.string
+        }
+        return "\(kind), \(accepted) bytes accepted, \(written) of them written, "
+            + (stream?["closed"]?.boolean == true ? "closed" : "open")
+    }
+
     private func stream(_ stream: JSONValue?, holders: JSONValue?) -> String? {
         guard let kind = stream?["kind"]?.string else { return nil }
-        guard kind == "pipe", let start = stream?["start"]?.integer, let end = stream?["end"]?.integer else {
+        guard let start = stream?["start"]?.integer, let end = stream?["end"]?.integer else {
             return kind
         }
         let pids = (holders?.elements ?? []).map(\.description).joined(separator: " ")
-        return "captured, bytes \(start) to \(end), " + (stream?["open"]?.boolean == true ? "open" : "ended")
+        let size = stream?["rows"].map { "\($0) rows, \(stream?["cols"] ?? "?") columns, " } ?? "captured, "
+        return size + "bytes \(start) to \(end), " + (stream?["open"]?.boolean == true ? "open" : "ended")
             + (pids.isEmpty ? "" : ", held by \(pids)")
     }
 

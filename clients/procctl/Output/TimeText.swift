@@ -23,6 +23,12 @@ enum TimeText {
         return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// The same with milliseconds.
+    static func precise(_ milliseconds: Int64) -> String {
+        let fraction = String(milliseconds % 1000)
+        return instant(milliseconds) + "." + String(repeating: "0", count: 3 - fraction.count) + fraction
+    }
+
     /// Microseconds of processor time as seconds.
     static func seconds(_ microseconds: Int64) -> String {
         let thousandths = microseconds / 1000

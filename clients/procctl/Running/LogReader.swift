@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import JSON
 import JSONRPC
 
 /// Where reading one stream stands.
 final class LogCursor {
     let process: JSONValue
-    let stream: Logs.StreamName
+    let stream: StreamName
     /// What the record said: the oldest byte kept, and how many there were.
     let start: Int64
     let end: Int64
     var offset: Int64 = 0
 
-    init(process: JSONValue, stream: Logs.StreamName, state: JSONValue) {
+    init(process: JSONValue, stream: StreamName, state: JSONValue) {
         self.process = process
         self.stream = stream
         start = state["start"]?.integer ?? 0
         end = state["end"]?.integer ?? 0
     }
 
-    func params(timeout: Int64) -> JSONValue {
+    /// `until`: no byte from there on.
+    func params(until: Int64, arrivals: Bool = false) -> JSONValue {
         .object([
             "process": process, "stream": .string(stream.rawValue), "offset": .integer(offset),
-            "limit": .integer(262_144), "timeout_ms": .integer(timeout),
+            "limit": .integer(min(262_144, max(1, until - offset))),
+            // The server holds half a character back for up to 100 ms.
+            "timeout_ms": 200, "arrivals": arrivals ? .boolean(true) : .none,
         ])
     }
 
@@ -51,10 +53,10 @@ final class LogCursor {
         var bytes: [UInt8] = []
         offset = range.lowerBound
         while offset < range.upperBound {
-            let id = try client.send("read", params(timeout: 200))
+            let id = try client.send("read", params(until: range.upperBound))
             let chunk = try client.answer(to: id)
             let next = chunk["next_offset"]?.integer ?? range.upperBound
-            if chunk["gap"] != nil { bytes = [] } else { bytes += LogReader.data(chunk) }
+            if chunk["gap"] != nil { bytes = [] } else { bytes += StreamData.bytes(of: chunk) }
             if next <= offset { break }
             offset = next
         }
@@ -62,79 +64,57 @@ final class LogCursor {
     }
 }
 
-/// Reads streams and writes what they say.
-struct LogReader {
-    /// How long the server holds a read that finds nothing.
-    private static let patience: Int64 = 30_000
-
-    private let client: Client
-    private let asJSON: Bool
-
-    init(_ client: Client, asJSON: Bool) {
-        self.client = client
-        self.asJSON = asJSON
+/// A piece of a stream that came at one time, or what is missing of it.
+struct LogPiece {
+    enum Content {
+        case bytes([UInt8])
+        case gap(Int64)
     }
 
-    /// All there was when the record was taken.
-    func drain(_ cursor: LogCursor) throws(Failure) {
-        while cursor.offset < cursor.end {
-            // The server holds half a character back for up to 100 ms.
-            let id = try client.send("read", cursor.params(timeout: 200))
-            let before = cursor.offset
-            if try take(try client.answer(to: id), cursor) || cursor.offset == before { return }
+    let process: JSONValue
+    let stream: String
+    let offset: Int64
+    let content: Content
+    /// Unix milliseconds; nil: not known.
+    let at: Int64?
+    /// Its place among those of the process.
+    let order: Int64
+    /// The answer that it came with, on its first piece.
+    let answer: JSONValue?
+
+    init(
+        _ process: JSONValue, _ stream: String, _ offset: Int64, _ content: Content, at: Int64?, order: Int64 = 0,
+        answer: JSONValue? = nil
+    ) {
+        self.process = process
+        self.stream = stream
+        self.offset = offset
+        self.content = content
+        self.at = at
+        self.order = order
+        self.answer = answer
+    }
+
+    /// An answer of `read`, taken apart by its arrivals.
+    static func pieces(of chunk: JSONValue, _ cursor: LogCursor) -> [LogPiece] {
+        let (process, stream) = (cursor.process, cursor.stream.rawValue)
+        let offset = chunk["offset"]?.integer ?? cursor.offset
+        if let gap = chunk["gap"] {
+            let content = Content.gap(gap["length"]?.integer ?? 0)
+            return [LogPiece(process, stream, gap["offset"]?.integer ?? offset, content, at: nil, answer: chunk)]
         }
-    }
-
-    /// A read under way on each stream, until all have ended.
-    func follow(_ cursors: [LogCursor]) throws(Failure) {
-        let writesOutput = asJSON || cursors.contains { $0.stream == .stdout }
-        let output = writesOutput ? STDOUT_FILENO : STDERR_FILENO
-        var reading: [RequestID: LogCursor] = [:]
-        for cursor in cursors { reading[try request(cursor)] = cursor }
-        while !reading.isEmpty {
-            guard case .response(let id, let result) = try nextMessage(output: output),
-                let cursor = reading.removeValue(forKey: id)
-            else {
-                continue
-            }
-            switch result {
-            case .failure(let error): throw Failure(error)
-            case .success(let chunk):
-                if try !take(chunk, cursor) { reading[try request(cursor)] = cursor }
-            }
+        let bytes = StreamData.bytes(of: chunk)
+        var starts = (chunk["arrivals"]?.elements ?? []).map { entry in
+            (Int((entry["offset"]?.integer ?? 0) - offset), entry["at"]?.integer, entry["order"]?.integer ?? 0)
         }
-    }
-
-    private func request(_ cursor: LogCursor) throws(Failure) -> RequestID {
-        try client.send("read", cursor.params(timeout: Self.patience))
-    }
-
-    /// Also ends when nobody reads what we write any more: `logs -f | head` must not hang on a silent process.
-    private func nextMessage(output: CInt) throws(Failure) -> ServerMessage {
-        while true {
-            if let message = try client.buffered() { return message }
-            var watched = [client.descriptor, output].map { pollfd(fd: $0, events: 0, revents: 0) }
-            watched[0].events = Int16(POLLIN)
-            poll(&watched, 2, -1)
-            if watched[1].revents & Int16(POLLERR) != 0 { exit(Status.brokenPipe) }
-            if watched[0].revents != 0 { try client.receive() }
+        if starts.first?.0 != 0 { starts.insert((0, nil, 0), at: 0) }
+        return starts.indices.compactMap { index in
+            let (start, at, order) = starts[index]
+            let end = index + 1 < starts.count ? starts[index + 1].0 : bytes.count
+            guard start >= 0, start < end, end <= bytes.count else { return nil }
+            return LogPiece(
+                process, stream, offset + Int64(start), .bytes(Array(bytes[start..<end])), at: at, order: order,
+                answer: index == 0 ? .some(chunk) : .none)
         }
-    }
-
-    /// Writes one answer. True when the stream has ended.
-    private func take(_ chunk: JSONValue, _ cursor: LogCursor) throws(Failure) -> Bool {
-        if let next = chunk["next_offset"]?.integer { cursor.offset = next }
-        if asJSON {
-            try Output.write(chunk.serialized + [UInt8(ascii: "\n")])
-        } else if let gap = chunk["gap"], let length = gap["length"]?.integer, let from = gap["offset"]?.integer {
-            Output.complain("procctl: gap: \(length) bytes of \(cursor.stream.rawValue) from byte \(from) are lost")
-        } else {
-            try Output.write(Self.data(chunk), to: cursor.stream.descriptor)
-        }
-        return chunk["end"]?.boolean == true
-    }
-
-    static func data(_ chunk: JSONValue) -> [UInt8] {
-        chunk["text"]?.utf8 ?? chunk["base64"]?.utf8.flatMap { Base64.decode($0) } ?? []
     }
 }

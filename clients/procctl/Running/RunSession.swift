@@ -10,7 +10,10 @@ struct RunSession: ~Copyable {
     private let signals: SignalForwarding
     private let spawnID: RequestID
     private let ownGroup: Bool
+    /// It has a terminal of the server's; else it has our descriptors.
+    private let hasTerminal: Bool
     private var process: JSONValue?
+    private var record: JSONValue?
     private var waitID: RequestID?
     private var forwards: Set<RequestID> = []
     /// What came before there was a program.
@@ -21,12 +24,13 @@ struct RunSession: ~Copyable {
     private static let patience: Int64 = 1000
 
     /// Sends the request. From here on signals are the program's.
-    init(_ client: Client, _ request: SpawnRequest, ownGroup: Bool) throws(Failure) {
+    init(_ client: Client, _ request: SpawnRequest, ownGroup: Bool, hasTerminal: Bool) throws(Failure) {
         // Blocked before the program can exist: none may end us and leave it without its end being told.
         let signals = try SignalForwarding()
         let spawnID = try client.send("spawn", request.params, descriptors: request.descriptors)
         self.client = client
         self.ownGroup = ownGroup
+        self.hasTerminal = hasTerminal
         self.signals = signals
         self.spawnID = spawnID
     }
@@ -37,16 +41,31 @@ struct RunSession: ~Copyable {
             while let message = try client.buffered() {
                 if let record = try handle(message) { return record }
             }
-            var watched = [
-                pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
-            ]
-            guard poll(&watched, 2, timeout()) > 0 else { continue }
-            if watched[1].revents != 0 {
-                for order in signals.pending() { try obey(order) }
-            }
-            if watched[0].revents != 0 { try client.receive() }
+            try wait()
         }
+    }
+
+    /// Starts it, and leaves the rest to a session on this terminal.
+    consuming func onTerminal(_ escape: EscapeWord) throws(Failure) -> (TerminalSession, [SignalForwarding.Order]) {
+        while record == nil {
+            while record == nil, let message = try client.buffered() { _ = try handle(message) }
+            if record == nil { try wait() }
+        }
+        let session = try TerminalSession(
+            client, .run, record: record ?? .null, offset: 0, signals: signals, escape: escape)
+        return (session, early)
+    }
+
+    private mutating func wait() throws(Failure) {
+        var watched = [
+            pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        guard poll(&watched, 2, timeout()) > 0 else { return }
+        if watched[1].revents != 0 {
+            for order in signals.pending() { try obey(order) }
+        }
+        if watched[0].revents != 0 { try client.receive() }
     }
 
     /// For poll(2). Ends us, and with our connection the start, when that hangs and a signal wants an end.
@@ -80,6 +99,8 @@ struct RunSession: ~Copyable {
     }
 
     private mutating func started(_ record: JSONValue) throws(Failure) {
+        self.record = record
+        if hasTerminal { return }
         StandardDescriptors.giveAway()
         let id = record["id"] ?? .null
         process = id
@@ -97,22 +118,8 @@ struct RunSession: ~Copyable {
             // SIGTSTP does nothing in a group that no shell of its session looks after, as the program's is.
             try send(SIGSTOP, "group", to: process)
             // It does nothing here either when our group is such a one: then nobody would let the program go on.
-            if !stopOurselves() { try send(SIGCONT, "group", to: process) }
+            if !SignalForwarding.stopOurselves() { try send(SIGCONT, "group", to: process) }
         }
-    }
-
-    /// As SIGTSTP would have, had we not taken it. False when the kernel ignored it; else a SIGCONT has come since,
-    /// which is sent on like any other.
-    private func stopOurselves() -> Bool {
-        var stop = sigset_t()
-        sigemptyset(&stop)
-        sigaddset(&stop, SIGTSTP)
-        raise(SIGTSTP)
-        sigprocmask(SIG_UNBLOCK, &stop, nil)
-        sigprocmask(SIG_BLOCK, &stop, nil)
-        var pending = sigset_t()
-        sigpending(&pending)
-        return sigismember(&pending, SIGCONT) == 1
     }
 
     private mutating func send(_ number: Int32, _ scope: String, to process: JSONValue) throws(Failure) {
@@ -136,7 +143,11 @@ struct RunSession: ~Copyable {
 
     /// Its status has been told to whom it concerns: the server need not remember it.
     func forget() {
-        guard let process, let id = try? client.send("release", .object(["processes": .array([process])])) else {
+        if let process { Self.forget(process, client) }
+    }
+
+    static func forget(_ process: JSONValue, _ client: Client) {
+        guard let id = try? client.send("release", .object(["processes": .array([process])])) else {
             return
         }
         var watched = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)

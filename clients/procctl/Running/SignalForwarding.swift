@@ -28,6 +28,20 @@ struct SignalForwarding: ~Copyable {
         source = Descriptor(taking: result)
     }
 
+    /// Stops this process as SIGTSTP would have, had it not been taken. False when the kernel ignored it; else a
+    /// SIGCONT has come since, which is told like any other.
+    static func stopOurselves() -> Bool {
+        var stop = sigset_t()
+        sigemptyset(&stop)
+        sigaddset(&stop, SIGTSTP)
+        raise(SIGTSTP)
+        sigprocmask(SIG_UNBLOCK, &stop, nil)
+        sigprocmask(SIG_BLOCK, &stop, nil)
+        var pending = sigset_t()
+        sigpending(&pending)
+        return sigismember(&pending, SIGCONT) == 1
+    }
+
     /// For poll(2).
     var descriptor: CInt { source.raw }
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import procctl
-from procctl import record
+from procctl import events, record
 from support import LONG
 
 NAMES = {"exec-replace": "exec_replace", "rpc.discover": "discover"}
@@ -36,6 +36,8 @@ def test_every_method_has_one_of_this_clients(document: Dict[str, Any]) -> None:
         function = getattr(procctl.Client, NAMES.get(method["name"], method["name"]))
         takes: Set[str] = set()
         for name, parameter in inspect.signature(function).parameters.items():
+            # "from" is a word of Python's, the parameter is called from_.
+            name = name.rstrip("_")
             takes |= set(procctl.SpawnOptions.__annotations__) if parameter.kind is parameter.VAR_KEYWORD else {name}
         params = [param["name"] for param in method["params"]]
         if method["name"] == "exec-replace":
@@ -47,6 +49,16 @@ def test_every_method_has_one_of_this_clients(document: Dict[str, Any]) -> None:
 
 def test_the_types_have_the_members_of_the_schema(document: Dict[str, Any]) -> None:
     assert fields(record.Record) == members(document, "Record") | {"members", "holders", "raw"}
+    assert set(record.Streams.__annotations__) == members(document, "Streams")
+    assert fields(procctl.Terminal) == members(document, "Terminal")
+    arrival = document["components"]["schemas"]["Arrivals"]["items"]
+    assert set(record.Arrival.__annotations__) == set(arrival["properties"])
+    written = next(each["result"] for each in document["methods"] if each["name"] == "write")
+    assert fields(record.WriteResult) == set(written["schema"]["properties"])
+    for name in events.EVENTS:
+        described = document["components"]["schemas"]["Notification" + name.capitalize()]["properties"]["params"]
+        known = set((described.get("oneOf") or [described])[0]["properties"]) - {"subscription", "text"}
+        assert fields(getattr(events, name.capitalize())) - {"data"} == known, name
     assert fields(record.KillResult) == members(document, "KillEntry")
     for kind, name in (
         (record.Usage, "Usage"),

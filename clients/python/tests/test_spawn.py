@@ -272,8 +272,9 @@ def test_standard_streams(client: procctl.Client, tmp_path: Path) -> None:
         ["sh", "-c", "cat; echo out; echo error >&2"], stdin=subprocess.DEVNULL, stdout="null", stderr="null"
     )
     assert silent.wait(LONG).code == 0 and silent.record.streams["stdout"] == {"kind": "null"}
-    with pytest.raises(procctl.NotSupported):
-        client.spawn(["cat"], stdin="pipe")
+    piped = client.spawn(["cat"], stdin=subprocess.PIPE)
+    piped.write("sent\n", eof=True)
+    assert piped.wait(LONG).code == 0 and all_output(piped) == b"sent\n"
 
 
 def test_descriptors_are_passed_along(client: procctl.Client, tmp_path: Path) -> None:

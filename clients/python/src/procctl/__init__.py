@@ -32,24 +32,33 @@ from .errors import (
     SpawnError,
     StartError,
     StreamClosed,
+    SubscriptionEnded,
     TimedOut,
     WrongState,
 )
-from .options import SERVER, File, Lease, Output, Signals, SpawnOptions, Stop
+from .events import Continued, Drained, Event, Exited, Gap, Replaced, Started, Stopped
+from .options import SERVER, File, Lease, Output, Signals, SpawnOptions, Stop, Terminal
 from .process import Process
-from .record import Chunk, Exit, Info, KillResult, Record, Usage, WaitResult
+from .record import Arrival, Chunk, Exit, Info, KillResult, Record, Usage, WaitResult, WriteResult
+from .subscription import Subscription
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SERVER",
     "AlreadyExited",
+    "Arrival",
     "Chunk",
     "Client",
     "ConnectionLost",
+    "Continued",
+    "Drained",
+    "Event",
     "ExecError",
     "Exit",
+    "Exited",
     "File",
+    "Gap",
     "Info",
     "InvalidParams",
     "KillResult",
@@ -66,6 +75,7 @@ __all__ = [
     "ProcctlError",
     "ProtocolError",
     "Record",
+    "Replaced",
     "RequestCancelled",
     "ServerNotRunning",
     "Signals",
@@ -73,10 +83,16 @@ __all__ = [
     "SpawnOptions",
     "StartError",
     "Stop",
+    "Started",
+    "Stopped",
     "StreamClosed",
+    "Subscription",
+    "SubscriptionEnded",
+    "Terminal",
     "TimedOut",
     "Usage",
     "WaitResult",
+    "WriteResult",
     "WrongState",
     "connect",
     "execv",

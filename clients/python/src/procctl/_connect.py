@@ -31,7 +31,7 @@ def open_transport(path: bytes, autostart: bool, timeout: float) -> Tuple[Transp
     pause = 0.002
     while True:
         try:
-            transport = Transport(_connect(path))
+            transport = Transport(connected(path))
             try:
                 return transport, str(
                     transport.request("ping", timeout=max(0.0, deadline - time.monotonic()))["instance"]
@@ -69,7 +69,7 @@ def open_transport(path: bytes, autostart: bool, timeout: float) -> Tuple[Transp
         pause = min(pause * 2, 0.25)
 
 
-def _connect(path: bytes) -> socket.socket:
+def connected(path: bytes) -> socket.socket:
     """A checked connection, not inherited by programs and on a descriptor above the standard ones, which may be closed
     in this process.
     """

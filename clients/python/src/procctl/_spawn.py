@@ -14,7 +14,20 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 from . import _caller
 from ._descriptors import Descriptors
 from ._values import BytesLike, environment_to_wire, milliseconds, to_wire
-from .options import SERVER, Argv, Default, Env, Files, HasFileno, Lifetime, Output, Signals, SpawnOptions, Stop
+from .options import (
+    SERVER,
+    Argv,
+    Default,
+    Env,
+    Files,
+    HasFileno,
+    Lifetime,
+    Output,
+    Signals,
+    SpawnOptions,
+    Stop,
+    Terminal,
+)
 
 
 def spawn_params(descriptors: Descriptors, argv: Argv, options: SpawnOptions) -> Dict[str, Any]:
@@ -38,10 +51,14 @@ def spawn_params(descriptors: Descriptors, argv: Argv, options: SpawnOptions) ->
         "lifetime": lifetime_to_wire(option("lifetime")),
         "output": _optional(option("output"), Output.to_wire),
         "start_timeout_ms": _optional(option("start_timeout"), milliseconds),
+        "pty": terminal_to_wire(option("pty")),
     }
     for same in ("user", "group", "nice", "no_new_privileges", "name", "hold", "session"):
         params[same] = option(same)
     add_environment(params, option("env"), option("env_base"), default=_caller.environment)
+    if params["pty"] is not None and option("env") is None and option("env_base") is None:
+        # The caller's own terminal is another one, if it has one at all.
+        params["env"].pop("TERM", None)
     umask = option("umask")
     if umask is not SERVER:
         params["umask"] = _caller.umask() if umask is None else umask
@@ -108,6 +125,13 @@ def add_environment(
 def lifetime_to_wire(lifetime: Optional[Lifetime]) -> Any:
     """A lifetime by word, or a lease."""
     return lifetime if lifetime is None or isinstance(lifetime, str) else lifetime.to_wire()
+
+
+def terminal_to_wire(pty: Union[None, bool, Terminal]) -> Optional[Dict[str, Any]]:
+    """A terminal; True for one as the server makes it by itself."""
+    if pty is None or pty is False:
+        return None
+    return {} if pty is True else pty.to_wire()
 
 
 def number_of(descriptor: Union[int, HasFileno]) -> int:

@@ -15,7 +15,8 @@ import threading
 import time
 import weakref
 from array import array
-from typing import Any, Dict, Mapping, Optional, Sequence, Set
+from collections import deque
+from typing import Any, Deque, Dict, Mapping, Optional, Sequence, Set
 
 from ._framing import LineBuffer, decode, encode
 from .errors import ConnectionLost, ProcctlError, TimedOut, from_error
@@ -54,6 +55,9 @@ class Transport:
         self._pending: Dict[int, _Pending] = {}
         self._leader: Optional[_Pending] = None
         self._threads: Set[int] = set()
+        # Notifications in the order they came, once a request has said that somebody will take them.
+        self._notes: Optional[Deque[Mapping[str, Any]]] = None
+        self._listener: Optional[_Pending] = None
         self._users = 0
         self._lost: Optional[str] = None
         _all.add(self)
@@ -75,11 +79,12 @@ class Transport:
         params: Optional[Any] = None,
         descriptors: Sequence[int] = (),
         timeout: Optional[float] = None,
+        listen: bool = False,
     ) -> Any:
         """Send a request, wait for its answer, return the result or raise the error.
 
         After ``timeout`` seconds, and when an exception such as KeyboardInterrupt comes in, the request is cancelled at
-        the server.
+        the server. ``listen``: notifications that come from now on are kept for ``receive``.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         number = next(self._ids)
@@ -93,6 +98,8 @@ class Transport:
             with self._lock:
                 self._raise_if_lost()
                 self._pending[number] = pending
+                if listen and self._notes is None:
+                    self._notes = deque()
             self._send(line, descriptors, deadline)
             pending.sent = True
             self._wait(pending, deadline)
@@ -109,6 +116,31 @@ class Transport:
         if "error" in pending.reply:
             raise from_error(pending.reply["error"])
         return pending.reply.get("result")
+
+    def receive(self, deadline: Optional[float] = None) -> Mapping[str, Any]:
+        """The next notification, one caller at a time. Nothing is read ahead: what is not taken stays with the server.
+
+        Raises TimedOut at the deadline (of ``time.monotonic``), ConnectionLost behind the last one.
+        """
+        number = next(self._ids)
+        listener = _Pending(0, threading.Condition(self._lock))
+        with self._lock:
+            if self._notes:
+                return self._notes.popleft()
+            self._raise_if_lost()
+            # Among the requests, though none was sent: so it takes its turn as leader, and is woken when all is lost.
+            self._pending[number] = self._listener = listener
+        try:
+            self._wait(listener, deadline)
+        finally:
+            with self._lock:
+                self._pending.pop(number, None)
+                self._listener = None
+        with self._lock:
+            if self._notes:
+                return self._notes.popleft()
+        self._raise_if_lost()
+        raise ConnectionLost("the connection was lost")
 
     def close(self) -> None:
         """End the connection. Requests of other threads end with ConnectionLost."""
@@ -228,7 +260,13 @@ class Transport:
 
     def _dispatch(self, message: Mapping[str, Any]) -> None:
         if "method" in message:
-            return  # A notification; this client subscribes to none.
+            # A notification: of no use to a connection that has not subscribed.
+            with self._lock:
+                if self._notes is not None:
+                    self._notes.append(message)
+                    if self._listener is not None:
+                        self._listener.finish(message)
+            return
         number = message.get("id")
         with self._lock:
             if number is None and self._pending:

@@ -54,6 +54,13 @@ def from_wire(value: WireBytes) -> bytes:
     return base64.b64decode(value["base64"], validate=True)
 
 
+def data_from_wire(members: Mapping[str, Any]) -> bytes:
+    """The bytes of an answer that has them as ``text`` or as ``base64``; none when it has neither."""
+    if "base64" in members:
+        return base64.b64decode(members["base64"], validate=True)
+    return str(members.get("text", "")).encode("utf-8")
+
+
 def to_text(value: WireBytes) -> str:
     """The bytes behind a wire value as Python's own text for them (``os.fsdecode``: surrogates stand for what is not
     UTF-8).

@@ -16,14 +16,17 @@ from ._path import resolve
 from ._selectors import Ref, Selector, process_to_wire, processes_to_wire
 from ._spawn import add_environment, argv_to_wire, cwd_to_wire, file_to_wire, lifetime_to_wire, present, spawn_params
 from ._transport import Transport
-from ._values import BytesLike, SignalLike, milliseconds, signal_to_wire
-from .errors import ConnectionLost
+from ._values import BytesLike, SignalLike, data_to_wire, milliseconds, signal_to_wire
+from .errors import ConnectionLost, ProcctlError
 from .options import Argv, Env, Files, Lifetime, Signals, SpawnOptions, Stop
 from .process import Process
-from .record import Chunk, Info, KillResult, Record, WaitResult
+from .record import Chunk, Info, KillResult, Record, WaitResult, WriteResult
+from .subscription import Subscription, subscribe_params
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+Data = Union[bytes, bytearray, memoryview]
 
 SLACK = 10.0
 """Seconds an answer may come later than the time the server was given, before this client takes the server for hung."""
@@ -168,13 +171,67 @@ class Client:
         return Process(self, self.get(process))
 
     def read(
-        self, process: Ref, stream: str = "stdout", offset: int = 0, limit: int = 65536, timeout: float = 0.0
+        self,
+        process: Ref,
+        stream: str = "stdout",
+        offset: int = 0,
+        limit: int = 65536,
+        timeout: float = 0.0,
+        *,
+        arrivals: bool = False,
     ) -> Chunk:
-        """Captured output from a byte on, at most ``limit`` bytes. With none there yet it waits for up to ``timeout``
-        seconds.
+        """Captured output ("stdout", "stderr", "terminal") from a byte on, at most ``limit`` bytes. With none there yet
+        it waits for up to ``timeout`` seconds. ``arrivals``: say also when it came.
         """
         params = {"process": process_to_wire(process), "stream": stream, "offset": offset, "limit": limit}
+        if arrivals:
+            params["arrivals"] = True
         return Chunk.from_wire(self._timed("read", params, timeout))
+
+    def write(self, process: Ref, data: Union[None, str, Data] = None, eof: bool = False) -> WriteResult:
+        """Send bytes (text as UTF-8) to a process's stdin of kind "pipe", or to its terminal; with ``eof`` the input
+        ends behind them.
+
+        Returns when all are queued, which is at once unless the program is behind with reading. Raises StreamClosed when
+        it reads no more.
+        """
+        params: Dict[str, Any] = {"process": process_to_wire(process)}
+        if data is not None:
+            params["data"] = data if isinstance(data, str) else data_to_wire(bytes(data))
+        if eof:
+            params["eof"] = True
+        return WriteResult.from_wire(self.call("write", params))
+
+    def resize(self, process: Ref, rows: int, cols: int) -> os.terminal_size:
+        """Give a process's terminal another size; the programs in its foreground are told (SIGWINCH)."""
+        size = self.call("resize", {"process": process_to_wire(process), "rows": rows, "cols": cols})
+        return os.terminal_size((size["cols"], size["rows"]))
+
+    def subscribe(
+        self,
+        processes: Selector = "all",
+        events: Optional[Sequence[str]] = None,
+        from_: Optional[Mapping[str, int]] = None,
+        lossless: bool = False,
+        streams: Optional[Sequence[str]] = None,
+    ) -> Subscription:
+        """What happens to processes from now on, as an iterator; also the end of those that have ended already.
+
+        ``events``: only these ("started", "output", "stopped", "continued", "exited", "drained", "replaced").
+        ``from_``: the offsets to begin at, by stream; a stream not named begins where it is now, and at 0 in a process
+        still to come. ``streams``: output of these only. ``lossless``: programs in block mode wait for this subscriber.
+        """
+        params = subscribe_params(processes_to_wire(processes), events, from_, lossless, streams)
+        return Subscription(self._another, params)
+
+    def unsubscribe(self, subscription: Union[int, Subscription]) -> None:
+        """End a subscription; what it had been told by then can still be taken. (A number is that of one made by
+        ``call`` on this very connection.)
+        """
+        if isinstance(subscription, Subscription):
+            subscription.unsubscribe()
+        else:
+            self.call("unsubscribe", {"subscription": subscription})
 
     def update(
         self,
@@ -237,6 +294,25 @@ class Client:
         finally:
             transport.close()
 
+    def reconnect(self) -> None:
+        """After ConnectionLost: connect again, if the same server is still there. Raises ConnectionLost if not.
+
+        Processes of lifetime "connection" have ended with the connection; all others, their output included, are as
+        they were.
+        """
+        with self._reconnecting:
+            lost = self._live_lost()
+            if lost is None:
+                return
+            try:
+                transport, instance = self._another(False)
+            except (ProcctlError, OSError) as error:
+                raise ConnectionLost(f"{lost}; {error}") from error
+            if instance != self.instance:
+                transport.close()
+                raise ConnectionLost(f"{lost}; another server has taken its place")
+            self._transport = transport
+
     def close(self) -> None:
         """Close the connection. Requests that other threads wait for end with ConnectionLost."""
         self._closed = True
@@ -249,6 +325,10 @@ class Client:
             params["timeout_ms"] = milliseconds(timeout)
         return self.call(method, params, timeout=None if timeout is None else timeout + SLACK)
 
+    def _live_lost(self) -> Optional[str]:
+        """Why the connection of this very process is no longer usable, if it is not."""
+        return self._transport.lost if self._transport.pid == os.getpid() else None
+
     def _live(self) -> Transport:
         if self._closed:
             raise ConnectionLost("the client is closed")
@@ -257,6 +337,12 @@ class Client:
                 if self._transport.pid != os.getpid():
                     self._transport, self.instance = self._open()
         return self._transport
+
+    def _another(self, autostart: bool) -> "tuple[Transport, str]":
+        """A connection besides this one, for a subscription. To go on with one, no server is started."""
+        if self._closed:
+            raise ConnectionLost("the client is closed")
+        return _connect.open_transport(self._path, autostart and self._autostart, self._timeout)
 
     def _open(self) -> "tuple[Transport, str]":
         return _connect.open_transport(self._path, self._autostart, self._timeout)

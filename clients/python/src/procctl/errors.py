@@ -140,8 +140,11 @@ class NotSupported(ProcctlError):
     """9: not supported by this server or this system."""
 
 
-class StreamClosed(ProcctlError):
-    """10: the stream is closed."""
+class StreamClosed(ProcctlError, BrokenPipeError):
+    """10: the stream takes no more: its reader has closed it or ended, or its end was written."""
+
+    _errno = errno.EPIPE
+    stream = property(lambda self: self.data.get("stream"))
 
 
 class OutputLost(ProcctlError):
@@ -149,6 +152,12 @@ class OutputLost(ProcctlError):
 
     offset = property(lambda self: self.data.get("offset"))
     length = property(lambda self: self.data.get("length"))
+
+
+class SubscriptionEnded(ProcctlError):
+    """The server has ended a subscription: a lossless one that took nothing for too long (``reason`` "stalled")."""
+
+    reason = property(lambda self: self.data.get("reason"))
 
 
 class ConnectionLost(ProcctlError, ConnectionError):

@@ -89,6 +89,23 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Terminal:
+    """A terminal for the program: its size (24 by 80) and the value of TERM ("xterm-256color"), unless ``env`` has
+    one.
+    """
+
+    rows: Optional[int] = None
+    cols: Optional[int] = None
+    term: Optional[BytesLike] = None
+
+    def to_wire(self) -> Dict[str, Any]:
+        """{rows, cols, term}"""
+        term = None if self.term is None else to_wire(self.term, "term")
+        wire = {"rows": self.rows, "cols": self.cols, "term": term}
+        return {key: value for key, value in wire.items() if value is not None}
+
+
+@dataclass(frozen=True)
 class Signals:
     """Signals the program starts with ignored and blocked. By default ("fresh") it has none."""
 
@@ -106,8 +123,8 @@ def _signals(values: Iterable[SignalLike]) -> List[Union[int, str]]:
 
 Stdio = Union[None, str, int, HasFileno, File]
 """A standard stream: a descriptor or file object to pass along, a File for the server to open, or a word: "null",
-"pipe" (captured by the server), "stdout" (stderr only). ``subprocess.PIPE``, ``DEVNULL`` and ``STDOUT`` mean the same.
-None is the server's default."""
+"pipe" (captured by the server; stdin: see ``Client.write``), "stdout" (stderr only). ``subprocess.PIPE``, ``DEVNULL``
+and ``STDOUT`` mean the same. None is the server's default."""
 
 Lifetime = Union[str, Lease]
 """``"detached"`` (the default), ``"connection"``, or a Lease."""
@@ -132,7 +149,7 @@ class SpawnOptions(TypedDict, total=False):
     cwd: Optional[Cwd]
     """The working directory: a path, or a descriptor of it. Left out: this process's own; SERVER: the server's."""
     stdin: Stdio
-    """The server's default is "null"."""
+    """The server's default is "null", or the terminal if there is one. "pipe": what ``Client.write`` sends."""
     stdout: Stdio
     """The server's default is "pipe": captured, see ``Process.output``."""
     stderr: Stdio
@@ -169,3 +186,6 @@ class SpawnOptions(TypedDict, total=False):
     """"new" (the default: setsid), "group" (a process group of its own), "inherit"."""
     start_timeout: Optional[float]
     """Seconds a start may take, 10 by default."""
+    pty: Union[None, bool, Terminal]
+    """A terminal of the server's for the program: True, or a Terminal. Its stdin, stdout and stderr, unless given, and
+    its controlling terminal; needs a session of its own ("new")."""

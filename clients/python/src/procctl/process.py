@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import signal as signals
-from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, TypeVar, Union
 
+from . import files
 from ._values import BytesLike, SignalLike
-from .errors import NoSuchProcess, OutputLost, TimedOut
+from .errors import NoSuchProcess, TimedOut
 from .options import Argv, Env, Files, Lifetime, Signals, Stop
-from .record import Chunk, Exit, KillResult, Record
+from .record import Chunk, Exit, KillResult, Record, WriteResult
+from .subscription import Subscription
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .client import Client, Data
 
-LONG_POLL = 30.0
-"""Seconds for which one request waits for output; a reader that waits longer asks again."""
+T = TypeVar("T")
 
 
 class Process:
@@ -27,6 +29,7 @@ class Process:
     def __init__(self, client: Client, record: Record) -> None:
         self._client = client
         self.record = record
+        self._files: Dict[str, Any] = {}
 
     @property
     def id(self) -> int:
@@ -39,6 +42,11 @@ class Process:
                 {"kind": "no_such_process", "process": self.record.id, "reason": "instance"},
             )
         return self.record.id
+
+    @property
+    def client(self) -> Client:
+        """The client it is asked about through."""
+        return self._client
 
     @property
     def pid(self) -> Optional[int]:
@@ -64,6 +72,63 @@ class Process:
     def state(self) -> str:
         """Asks: "held", "running", "stopped" or "exited"."""
         return self.refresh().state
+
+    # Its streams as files
+
+    @property
+    def stdin(self) -> Optional[files.InputWriter]:
+        """Its input, buffered: flush what is to be read at once, close it to end it. None if it is neither "pipe" nor
+        the terminal.
+        """
+        return self._file("stdin", "accepted", lambda: files.InputWriter(self._input(), files.BUFFER))
+
+    @property
+    def stdout(self) -> Optional[files.OutputReader]:
+        """Its captured output from the first byte on, or None. Always the same file; ``open`` makes others."""
+        return self._file("stdout", "end", lambda: self._reader("stdout"))
+
+    @property
+    def stderr(self) -> Optional[files.OutputReader]:
+        """Its captured error output, or None if it is not captured or goes to stdout."""
+        return self._file("stderr", "end", lambda: self._reader("stderr"))
+
+    @property
+    def terminal(self) -> Optional[files.TerminalFile]:
+        """Its terminal to read from and write to, or None if it has none."""
+        return self._file(
+            "terminal",
+            "end",
+            lambda: files.TerminalFile(files.OutputFile(self, "terminal"), self._input(), files.BUFFER),
+        )
+
+    def open(
+        self,
+        stream: str = "stdout",
+        mode: str = "r",
+        offset: int = 0,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        newline: Optional[str] = None,
+    ) -> files.Opened:
+        """A file object of its own for "stdout", "stderr", "terminal" or "stdin": text in UTF-8 or another
+        ``encoding``, or bytes with "b" in the ``mode``.
+        """
+        return files.open_stream(self, stream, mode, offset, encoding, errors, newline)
+
+    def _file(self, name: str, mark: str, make: Callable[[], T]) -> Optional[T]:
+        streams: Any = self.record.streams
+        if mark not in (streams[name] or ()):
+            return None
+        if name not in self._files:
+            self._files[name] = make()
+        made: T = self._files[name]
+        return made
+
+    def _reader(self, stream: str) -> files.OutputReader:
+        return files.OutputReader(files.OutputFile(self, stream), files.BUFFER)
+
+    def _input(self) -> files.InputFile:
+        return files.InputFile(self, self.record.streams["terminal"] is not None)
 
     def refresh(self, *, members: bool = False, holders: bool = False) -> Record:
         """Ask for the record; if wanted with the living members of its tree, and with who holds its streams open."""
@@ -137,16 +202,42 @@ class Process:
         )
         return self.record
 
-    def read(self, stream: str = "stdout", offset: int = 0, limit: int = 65536, timeout: float = 0.0) -> Chunk:
+    def read(
+        self,
+        stream: str = "stdout",
+        offset: int = 0,
+        limit: int = 65536,
+        timeout: float = 0.0,
+        *,
+        arrivals: bool = False,
+    ) -> Chunk:
         """Captured output from a byte on, as of ``Client.read``."""
-        return self._client.read(self.id, stream, offset, limit, timeout)
+        return self._client.read(self.id, stream, offset, limit, timeout, arrivals=arrivals)
+
+    def write(self, data: "Union[None, str, Data]" = None, eof: bool = False) -> WriteResult:
+        """Send bytes to its stdin or terminal, as of ``Client.write``."""
+        return self._client.write(self.id, data, eof)
+
+    def resize(self, rows: int, cols: int) -> os.terminal_size:
+        """Give its terminal another size, as of ``Client.resize``."""
+        return self._client.resize(self.id, rows, cols)
+
+    def events(
+        self,
+        events: Optional[Sequence[str]] = None,
+        from_: Optional[Mapping[str, int]] = None,
+        lossless: bool = False,
+        streams: Optional[Sequence[str]] = None,
+    ) -> Subscription:
+        """What happens to it from now on, to its end, as of ``Client.subscribe``."""
+        return self._client.subscribe(self.id, events, from_, lossless, streams)
 
     def chunks(self, stream: str = "stdout", offset: int = 0, limit: int = 1 << 20) -> Iterator[Chunk]:
         """Captured output from a byte on, as it comes, until the stream has ended. A gap is a chunk with ``lost`` bytes
         and no data.
         """
         while True:
-            chunk = self.read(stream, offset, limit, LONG_POLL)
+            chunk = files.read_on(self, stream, offset, limit)
             if chunk.data or chunk.lost:
                 yield chunk
             if chunk.end:
@@ -163,10 +254,7 @@ class Process:
             elif on_gap is not None:
                 on_gap(chunk)
             else:
-                raise OutputLost(
-                    f"{chunk.lost} bytes of {stream} are gone, from {chunk.offset} on",
-                    data={"kind": "output_lost", "offset": chunk.offset, "length": chunk.lost},
-                )
+                raise files.lost(chunk)
 
     def update(
         self,

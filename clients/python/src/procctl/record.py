@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field, fields
 from typing import Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
 
-from ._values import to_text
+from ._values import data_from_wire, to_text
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,30 @@ class _Kind(TypedDict):
 
 
 class Stream(_Kind, total=False):
-    """A standard stream. ``start``, ``end``, ``open`` are there for a captured one ("pipe"): oldest byte kept, bytes so
-    far, not ended yet.
+    """A standard stream, or the terminal. ``start``, ``end``, ``open`` are there for a captured one ("pipe", "pty"):
+    oldest byte kept, bytes so far, not ended yet; ``rows`` and ``cols`` for a terminal.
+
+    ``accepted``, ``written``, ``closed`` are there for a stdin one can write to: bytes taken from callers, bytes of
+    these handed to the program, no more is taken.
     """
 
     start: int
     end: int
     open: bool
+    rows: int
+    cols: int
+    accepted: int
+    written: int
+    closed: bool
+
+
+class Streams(TypedDict):
+    """The standard streams, and the terminal of a process that has one (``pty``)."""
+
+    stdin: Stream
+    stdout: Stream
+    stderr: Stream
+    terminal: Optional[Stream]
 
 
 class Member(TypedDict):
@@ -119,7 +135,7 @@ class Record:
     exit: Optional[Exit]
     reason: Optional[str]
     usage: Optional[Usage]
-    streams: Dict[str, Stream]
+    streams: Streams
     lifetime: Union[str, Dict[str, int]]
     deadline_at: Optional[int]
     generation: int
@@ -187,10 +203,18 @@ class KillResult:
         return cls(**known)
 
 
+class Arrival(TypedDict):
+    """From ``offset`` on, bytes came ``at`` a time in Unix ms; ``order`` counts over all streams of the process."""
+
+    offset: int
+    at: int
+    order: int
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Captured output from ``offset`` on: ``data``, or ``lost`` bytes that are gone. Go on reading at ``next_offset``
-    until ``end``.
+    until ``end``. ``arrivals`` is there when it was asked for.
     """
 
     process: int
@@ -200,24 +224,39 @@ class Chunk:
     next_offset: int
     end: bool
     lost: int = 0
+    arrivals: Tuple[Arrival, ...] = ()
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> "Chunk":
         """From read's result, with text, base64, or a gap."""
-        if "base64" in wire:
-            data = base64.b64decode(wire["base64"], validate=True)
-        else:
-            data = str(wire.get("text", "")).encode("utf-8")
         gap = wire.get("gap") or {}
         return cls(
             wire["process"],
             wire["stream"],
             gap.get("offset", wire["offset"]),
-            data,
+            data_from_wire(wire),
             wire["next_offset"],
             wire["end"],
             gap.get("length", 0),
+            tuple(wire.get("arrivals", ())),
         )
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """How far the input of a process has come: bytes ``accepted`` from all callers so far, bytes of these ``written``
+    to its pipe or terminal, and whether it is ``closed`` for more.
+    """
+
+    process: int
+    accepted: int
+    written: int
+    closed: bool
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> "WriteResult":
+        """From write's result."""
+        return cls(wire["process"], wire["accepted"], wire["written"], wire["closed"])
 
 
 class Info(TypedDict):

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Full-screen and interactive programs inside `procctl run` and after `attach`, in a real terminal emulator."""
+
+import pytest
+import wire
+from cli_support import cli  # noqa: F401
+from tmux import Tmux
+
+
+@pytest.fixture
+def window(cli):
+    with Tmux(cli.environment) as window:
+        window.calm = window.settings()
+        yield window
+
+
+def has_ended(window, status=0):
+    """The prompt is back, the terminal and its screen are as they were found."""
+    window.until("^st=%d$" % status)
+    assert window.settings() == window.calm
+    assert (window.state("alternate_on"), window.state("cursor_flag")) == ("0", "1")
+    assert window.state("mouse_any_flag") == "0"
+
+
+def test_vim_in_run(window, tmp_path):
+    window.procctl('run vim -u NONE -N -n %s/text' % tmp_path)
+    window.until("^~")
+    assert window.state("alternate_on") == "1" and len(window.screen()) >= 23
+    window.keys("i")
+    window.until("-- INSERT --")
+    window.type("héllo 日本")
+    window.keys("Escape")
+    window.until("^héllo 日本")
+    window.resize(12, 50)
+    wire.wait_until(lambda: sum(line.startswith("~") for line in window.screen()) == 10, what="vim to draw anew")
+    window.command(":wq")
+    has_ended(window)
+    assert (tmp_path / "text").read_text() == "héllo 日本\n"
+
+
+def test_vim_after_attach(window, cli, tmp_path):
+    process = cli("spawn", "--pty", "--", "vim", "-u", "NONE", "-N", "-n", str(tmp_path / "text")).strip()
+    window.procctl('attach %s' % process)
+    window.until("^~")
+    window.keys("i")
+    window.until("-- INSERT --")
+    window.type("one")
+    window.until("^one")
+    window.keys("C-]", "C-]", "C-]")
+    has_ended(window)
+    window.resize(18, 60)
+    window.procctl('attach %s' % process)
+    window.until("^one")
+    wire.wait_until(lambda: sum(line.startswith("~") for line in window.screen()) == 16, what="vim to draw anew")
+    window.keys("Escape")
+    window.command(":wq")
+    has_ended(window)
+    # What the window answered to vim's questions, asked twice, is not in the text; ^] itself is vim's when typed.
+    assert (tmp_path / "text").read_text().startswith("one")
+    assert "\x1b" not in (tmp_path / "text").read_text() and "[" not in (tmp_path / "text").read_text()
+
+
+@pytest.mark.parametrize("attach", [False, True])
+def test_less(window, cli, tmp_path, attach):
+    (tmp_path / "lines").write_text("".join("line %d\n" % n for n in range(1, 501)))
+    program = "less %s/lines" % tmp_path
+    if attach:
+        window.procctl('attach %s' % cli("spawn", "--pty", *program.split()).strip())
+    else:
+        window.procctl('run %s' % program)
+    window.until("^line 23$")
+    window.keys("Space")
+    window.until("^line 46$")
+    window.type("/line 400")
+    window.keys("Enter")
+    window.until("^line 400$")
+    window.resize(10, 40)
+    wire.wait_until(lambda: len(window.screen()) == 10 and "line 400" in window.screen(), what="less to draw anew")
+    window.keys("q")
+    has_ended(window)
+
+
+@pytest.mark.parametrize("attach", [False, True])
+def test_python(window, cli, attach):
+    program = ["python3", "-q"]
+    if attach:
+        window.procctl('attach %s' % cli("spawn", "--pty", *program).strip())
+    else:
+        window.procctl('run %s' % " ".join(program))
+    window.until("^>>>")
+    window.command("6 * 7")
+    window.until("^42$")
+    window.keys("Up")
+    window.until("^>>> 6 . 7")
+    window.keys("Enter")
+    window.command("import time; time.sleep(1000)")
+    window.until("sleep.1000.$")
+    window.keys("C-c")
+    window.until("^KeyboardInterrupt")
+    window.command("raise SystemExit(3)")
+    has_ended(window, 3)
+
+
+def test_a_new_size_arrives(window):
+    window.procctl('run env PS1=inner: sh')
+    window.until("^inner:")
+    window.command("stty size")
+    window.until("^24 80$")
+    window.resize(17, 66)
+    window.command("clear; stty size")
+    window.until("^17 66$")
+    window.command("exit 5")
+    has_ended(window, 5)
+
+
+def test_control_c_ends_what_is_in_the_foreground(window):
+    window.procctl('run env PS1=inner: bash --norc --noprofile')
+    window.until("^inner:")
+    window.command("(echo be''gun; exec sleep 1000)")
+    window.until("^begun")
+    window.keys("C-c")
+    window.command("echo inner=$?; (echo ag''ain; exec sleep 1000)")
+    window.until("^inner=130")
+    window.until("^again")
+    window.keys("C-z")
+    window.until("Stopped")
+    window.command("kill -9 %1; sleep 0.1")
+    window.until("Killed")
+    window.command("exit 3")
+    has_ended(window, 3)
+
+
+def test_a_mouse_and_a_hidden_cursor_are_not_left_behind(window):
+    script = r"printf '\033[?1049h\033[?25l\033[?1000h\033[?2004h\033=begun'; exec sleep 1000"
+    window.procctl('run --name some sh -c "%s"' % script)
+    window.until("^begun")
+    assert (window.state("cursor_flag"), window.state("alternate_on")) == ("0", "1")
+    window.keys("C-c")
+    has_ended(window, 130)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process's captured streams, its stdin and its terminal as file objects of ``io``.
+
+A reading one asks for what comes behind the offset it has reached, so it needs nothing to be kept open: it outlives its
+connection, may be moved to any offset, and there may be any number of them for the same stream.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, TypeVar, Union
+
+from .errors import AlreadyExited, ConnectionLost, NoSuchProcess, OutputLost, StreamClosed
+from .record import Chunk
+
+if TYPE_CHECKING:
+    from .process import Process
+
+T = TypeVar("T")
+
+LONG_POLL = 30.0
+"""Seconds for which one request waits for output; a reader that waits longer asks again."""
+
+BUFFER = 1 << 16
+"""Bytes a file object reads at once, and gathers before it sends them, unless it is flushed."""
+
+LARGEST = 1 << 20
+"""Bytes one ``read`` can return."""
+
+
+def read_on(process: Process, stream: str, offset: int, limit: int) -> Chunk:
+    """What there is from a byte on; it may be nothing yet. A lost connection is made anew once if the server is still
+    there.
+    """
+    try:
+        return process.read(stream, offset, limit, LONG_POLL)
+    except ConnectionLost:
+        process.client.reconnect()
+        return process.read(stream, offset, limit, LONG_POLL)
+
+
+def lost(chunk: Chunk) -> OutputLost:
+    """The error for a gap."""
+    return OutputLost(
+        f"{chunk.lost} bytes of {chunk.stream} are gone, from {chunk.offset} on",
+        data={"kind": "output_lost", "stream": chunk.stream, "offset": chunk.offset, "length": chunk.lost},
+    )
+
+
+class OutputFile(io.RawIOBase):
+    """Captured output, unbuffered. Its positions are the stream's offsets.
+
+    Reading waits for output until the stream has ended. Where some is gone it raises OutputLost and stays where it is:
+    ``seek(error.offset + error.length)`` goes on behind the gap.
+    """
+
+    def __init__(self, process: Process, stream: str, offset: int = 0) -> None:
+        super().__init__()
+        self._process = process
+        self._stream = stream
+        self._offset = offset
+        self.mode = "rb"
+        self.name = f"<{stream} of process {process.id}>"
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True, though what the ring has moved past cannot be read any more."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what there is, at least one byte; 0 at the end of the stream."""
+        with memoryview(buffer) as view, view.cast("B") as room:
+            data = self._next(len(room)) if len(room) else b""
+            room[: len(data)] = data
+            return len(data)
+
+    def readall(self) -> bytes:
+        """All until the end of the stream."""
+        parts: List[bytes] = []
+        while True:
+            data = self._next(LARGEST)
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to an offset; from SEEK_END on, that is from the end as it is now."""
+        self._check()
+        if whence == os.SEEK_CUR:
+            offset += self._offset
+        elif whence == os.SEEK_END:
+            streams: Any = self._process.refresh().streams
+            offset += streams[self._stream]["end"]
+        elif whence != os.SEEK_SET:
+            raise ValueError(f"invalid whence: {whence}")
+        if offset < 0:
+            raise ValueError(f"negative offset: {offset}")
+        self._offset = offset
+        return offset
+
+    def _next(self, limit: int) -> bytes:
+        self._check()
+        while True:
+            chunk = read_on(self._process, self._stream, self._offset, min(limit, LARGEST))
+            if chunk.lost:
+                raise lost(chunk)
+            self._offset = chunk.next_offset
+            if chunk.data or chunk.end:
+                return chunk.data
+
+    def _check(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+
+    def __del__(self) -> None:
+        """Nothing: there is nothing to be given back."""
+
+
+class InputFile(io.RawIOBase):
+    """The stdin of a process, or the keyboard of its terminal, unbuffered.
+
+    Closing it ends the input of a pipe (a terminal stays as it is). Being dropped does not: another handle may write
+    on. After ConnectionLost nobody knows what was taken of the last piece, so nothing is sent twice.
+    """
+
+    def __init__(self, process: Process, terminal: bool) -> None:
+        super().__init__()
+        self._process = process
+        self._terminal = terminal
+        self.mode = "wb"
+        self.name = f"<{'terminal' if terminal else 'stdin'} of process {process.id}>"
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal's."""
+        return self._terminal
+
+    def write(self, data: Any) -> int:
+        """Send a first piece; returns its length. Waits as long as the program is behind with reading. Raises
+        StreamClosed, a BrokenPipeError, when it reads no more.
+        """
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        with memoryview(data) as view, view.cast("B") as whole:
+            piece = bytes(whole[:BUFFER])
+        if piece:
+            self._process.write(piece)
+        return len(piece)
+
+    def close(self) -> None:
+        """End the input behind what was written."""
+        if self.closed:
+            return
+        super().close()
+        if not self._terminal:
+            try:
+                self._process.write(eof=True)
+            except (StreamClosed, AlreadyExited, NoSuchProcess):
+                pass  # That is what was wanted.
+
+    def __del__(self) -> None:
+        """Nothing: the input goes on without this handle."""
+
+
+class OutputReader(io.BufferedReader):
+    """Captured output, buffered. ``read1`` returns what there is, ``read`` waits for as much as was asked for.
+
+    A read that runs into a gap raises OutputLost and returns to where it began, so what is before the gap can still be
+    had: ``read(error.offset - file.tell())``; and then ``seek(error.offset + error.length)``.
+    """
+
+    def read(self, size: Optional[int] = -1, /) -> bytes:
+        """So many bytes, or all until the end of the stream."""
+        return self._whole(super().read, -1 if size is None else size)
+
+    def readline(self, size: Optional[int] = -1, /) -> bytes:
+        """A line; the last one may have no newline."""
+        return self._whole(super().readline, -1 if size is None else size)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer, less only at the end of the stream."""
+        return self._whole(super().readinto, buffer)
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def _whole(self, read: Callable[[Any], T], how: Any) -> T:
+        start = self.tell()
+        try:
+            return read(how)
+        except OutputLost:
+            self.seek(start)
+            raise
+
+
+class _Kept:
+    """When it is dropped, a file object is flushed as others are, but not closed, which would end the input."""
+
+    closed: Any
+    flush: Any
+
+    def __del__(self) -> None:
+        try:
+            if not self.closed:
+                self.flush()
+        except Exception:  # noqa: BLE001 - nobody is there to hear of it
+            pass
+
+
+class InputWriter(_Kept, io.BufferedWriter):
+    """Gathers what is written until it is flushed or has become 64 KiB."""
+
+
+class InputText(_Kept, io.TextIOWrapper):
+    """Text for the input, sent with each newline."""
+
+
+class TerminalFile(_Kept, io.BufferedRWPair):
+    """A terminal: what it shows can be read, what is written is typed (and sent when flushed)."""
+
+
+Opened = Union[OutputReader, InputWriter, io.TextIOWrapper]
+
+
+def open_stream(
+    process: Process,
+    stream: str,
+    mode: str,
+    offset: int,
+    encoding: Optional[str],
+    errors: Optional[str],
+    newline: Optional[str],
+) -> Opened:
+    """The file object for a stream: mode "r" or "w", with "b" for bytes."""
+    if mode not in ("r", "w", "rb", "wb", "rt", "wt"):
+        raise ValueError(f"invalid mode: {mode!r}")
+    streams: Any = process.record.streams
+    found = streams[stream] or {"kind": "none"}
+    if "b" in mode and (encoding or errors or newline):
+        raise ValueError("encoding, errors and newline are for text")
+    if mode[0] == "r":
+        if stream == "stdin" or "end" not in found:
+            raise io.UnsupportedOperation(f"{stream} is not captured: {found['kind']}")
+        reader = OutputReader(OutputFile(process, stream, offset), BUFFER)
+        return reader if "b" in mode else io.TextIOWrapper(reader, encoding or "utf-8", errors, newline)
+    terminal = streams["terminal"] is not None
+    if stream not in (("stdin", "terminal") if terminal else ("stdin",)) or "accepted" not in streams["stdin"]:
+        raise io.UnsupportedOperation(f"{stream} cannot be written to: {found['kind']}")
+    writer = InputWriter(InputFile(process, terminal), BUFFER)
+    return writer if "b" in mode else InputText(writer, encoding or "utf-8", errors, newline, line_buffering=True)
