@@ -235,10 +235,13 @@ def test_held(client):
     assert shown(client, record["id"]).endswith(b"11 22\r\ntyped early\r\n")
 
 
-@pytest.mark.skipif(not ROOT, reason="only root may run a program as somebody else")
 def test_for_another_user(client):
-    """The terminal of a program that runs as somebody else can be opened by it."""
-    user = pwd.getpwuid(NOBODY).pw_name
+    """The terminal of a program that runs as somebody else can be opened by it; only root may run one so."""
+    user = pwd.getpwuid(NOBODY if ROOT else 0).pw_name
+    if not ROOT:
+        error = failure(on_terminal, client, ["true"], user=user)
+        assert error.code == 3 and error.data["errno_name"] == "EPERM", error
+        return
     script = "id -u; echo tty > /dev/tty; exec 3<>$(tty) && echo opened >&3"
     record = on_terminal(client, ["sh", "-c", script], user=user)
     assert shown(client, record["id"]) == b"%d\r\ntty\r\nopened\r\n" % NOBODY
