@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernel
-import Kernel
+public import Kernel
 import SystemPackage
 
 /// The cgroups of process trees. An empty one is used again: making and removing one costs a good part of a start.
-final class CgroupPool {
+public final class CgroupPool {
     private let hierarchy: CgroupHierarchy
     private var free: [Cgroup] = []
     private var made = 0
@@ -13,17 +13,17 @@ final class CgroupPool {
     private var trimDue = false
     private var isQuiet = false
 
-    /// Nil if no child can be born in a cgroup here.
-    init?(_ hierarchy: CgroupHierarchy, loop: EventLoop) {
+    init(_ hierarchy: CgroupHierarchy, loop: EventLoop) {
         self.hierarchy = hierarchy
         self.loop = loop
-        guard let probe = take() else { return nil }
-        guard pk_clone_into_cgroup_works(probe.directory.raw) else {
-            _ = probe.remove()
-            _ = hierarchy.removeAll()
-            return nil
-        }
-        giveBack(probe)
+    }
+
+    /// Tries it, with a child that ends at once.
+    public static func childrenCanBeBorn(in hierarchy: CgroupHierarchy) -> Bool {
+        guard let probe = try? hierarchy.make(name: "probe") else { return false }
+        let works = pk_clone_into_cgroup_works(probe.directory.raw)
+        _ = probe.remove()
+        return works
     }
 
     var canKill: Bool { hierarchy.canKill }

@@ -79,7 +79,7 @@ public final class Supervisor {
             resource: UInt32(RLIMIT_NOFILE.rawValue), soft: UInt64(settings.descriptorLimit.rlim_cur),
             hard: UInt64(settings.descriptorLimit.rlim_max))
         nullDevice = SharedDescriptor(try Descriptor.open("/dev/null", O_RDWR))
-        containers = settings.cgroups.flatMap { CgroupPool($0, loop: loop) }
+        containers = settings.cgroups.map { CgroupPool($0, loop: loop) }
         try ChildProcess.becomeSubreaper()
         childSignals = try SignalSource(loop: loop, signals: [SIGCHLD]) { [weak self] _, _ in
             self?.childrenChanged()

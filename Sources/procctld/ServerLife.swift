@@ -31,13 +31,16 @@ final class ServerLife {
         log.logLevel = options.logLevel
         self.log = log
         let descriptorLimit = Self.raiseDescriptorLimit()
-        (listener, lock) = try Self.listen(options, environment)
+        let door = try Self.findDoor(options, environment)
+        let instance = Self.newInstance()
+        // Before anybody can connect: the child that tries it would keep the socket of a server killed meanwhile.
+        let cgroups = Self.findCgroups(instance, log)
+        (listener, lock) = try door.open()
         do throws(Errno) {
             loop = try EventLoop()
-            let instance = Self.newInstance()
             var settings = Supervisor.Settings(
                 instance: instance, environment: entries, socketPath: listener.address.map { Array($0.utf8) },
-                descriptorLimit: descriptorLimit, cgroups: Self.findCgroups(instance, log))
+                descriptorLimit: descriptorLimit, cgroups: cgroups)
             settings.limits = options.limits
             supervisor = try Supervisor(loop: loop, settings: settings)
             server = try Server(loop: loop, supervisor: supervisor, listener: listener, log: log) { [loop] in
@@ -113,17 +116,33 @@ final class ServerLife {
 
     // MARK: Starting
 
-    /// The socket of the service manager, or our own under its lock.
-    private static func listen(
+    /// Where clients will come in: the socket of the service manager, or a path that we have the lock of.
+    private enum Door {
+        case passed(ListeningSocket)
+        case locked(String, ServerLock)
+
+        func open() throws(StartFailure) -> (ListeningSocket, ServerLock?) {
+            switch self {
+            case .passed(let socket): return (socket, nil)
+            case .locked(let path, let lock):
+                do {
+                    return (try ListeningSocket.bind(path, under: lock), lock)
+                } catch {
+                    throw StartFailure(message: "\(error)")
+                }
+            }
+        }
+    }
+
+    private static func findDoor(
         _ options: Options, _ environment: [String: String]
-    ) throws(StartFailure) -> (ListeningSocket, ServerLock?) {
+    ) throws(StartFailure) -> Door {
         do {
-            if let passed = try passedSocket(environment) { return (passed, nil) }
+            if let passed = try passedSocket(environment) { return .passed(passed) }
             let path = SocketPath.resolve(option: options.socket, environment: environment, uid: geteuid())
             try SocketPath.check(path)
             try SocketPath.prepareDirectory(of: path)
-            let lock = try takeLock(path, patient: options.daemon)
-            return (try ListeningSocket.bind(path, under: lock), lock)
+            return .locked(path, try takeLock(path, patient: options.daemon))
         } catch let failure as StartFailure {
             throw failure
         } catch {
@@ -164,7 +183,11 @@ final class ServerLife {
 
     private static func findCgroups(_ instance: String, _ log: Logger) -> CgroupHierarchy? {
         do throws(CgroupUnavailable) {
-            return try CgroupHierarchy.find(instance: instance)
+            let hierarchy = try CgroupHierarchy.find(instance: instance)
+            if CgroupPool.childrenCanBeBorn(in: hierarchy) { return hierarchy }
+            _ = hierarchy.removeAll()
+            log.notice("trees are killed by best effort: no child can be born in a cgroup here")
+            return nil
         } catch {
             log.notice("trees are killed by best effort: no cgroup", metadata: ["reason": "\(error.reason)"])
             return nil

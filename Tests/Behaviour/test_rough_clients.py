@@ -49,9 +49,14 @@ def alive(server):
 
 @pytest.mark.parametrize("identifier", [1, None])
 def test_leaving_with_requests_behind_a_spawn(server, identifier):
-    for _ in range(10):
-        send_while_paused(server, call(identifier, "spawn", argv=["true"]), call(2, "wait", processes="all"))
+    mark = {"about": "leaving behind a spawn %s" % identifier}
+    for turn in range(1, 11):
+        spawn_call = call(identifier, "spawn", argv=["true"], labels=mark)
+        send_while_paused(server, spawn_call, call(2, "wait", processes="all"))
         alive(server)
+        with server.connect() as client:
+            exited = {"labels": mark, "state": "exited"}
+            wire.wait_until(lambda: len(client.request("list", exited)["processes"]) == turn, what="it to have run")
 
 
 def test_leaving_with_a_request_behind_a_failing_takeover(server):
