@@ -11,7 +11,10 @@ extension TerminalSession {
         case .forward(SIGCONT, _):
             // Perhaps from the background to the foreground, with another size.
             try resume()
-            if role == .run { try send(SIGCONT, "group") }
+            if role == .run {
+                stopsSinceGoingOn = 0
+                try send(SIGCONT, "group")
+            }
         case .forward(let number, let scope):
             let ends = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(number)
             if ends { finish(number) }
@@ -35,6 +38,7 @@ extension TerminalSession {
         // SIGTSTP does nothing in a group that no shell of its session looks after, as the program's is.
         stopping = try send(SIGSTOP, "group")
         stopsOfOurs += 1
+        stopsSinceGoingOn += 1
     }
 
     /// Gives the terminal back and stops, as any job does; goes on at SIGCONT.
@@ -44,7 +48,10 @@ extension TerminalSession {
         if SignalForwarding.stopOurselves() { return }
         // Nobody would let us go on, so the kernel did not stop us.
         try resume()
-        if withProgram { try send(SIGCONT, "group") }
+        if withProgram {
+            stopsSinceGoingOn = 0
+            try send(SIGCONT, "group")
+        }
     }
 
     /// Takes the terminal again, if it is our turn.

@@ -40,6 +40,8 @@ final class TerminalSession {
     /// The request that stops the program together with us, and how many such stops we shall be told of.
     var stopping: RequestID?
     var stopsOfOurs = 0
+    /// Those of them asked for since the program was last told to go on.
+    var stopsSinceGoingOn = 0
 
     /// - Parameters:
     ///   - record: the process, with a terminal.
@@ -128,7 +130,9 @@ final class TerminalSession {
             // By itself or by somebody else: as under a shell, its command stops with it.
             if role == .run, stopsOfOurs == 0 { try suspend(withProgram: true) }
             stopsOfOurs = max(0, stopsOfOurs - 1)
-        case .happened("continued", _): stopsOfOurs = 0
+        // Of a stop that came to nothing no word will come; but a late word of an earlier going on is not about the
+        // stop that has been asked for since.
+        case .happened("continued", _): stopsOfOurs = min(stopsOfOurs, stopsSinceGoingOn)
         case .happened("exited", let params): end = end ?? .exited(params["record"] ?? .null)
         default: break
         }
