@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the measurements of run.py stand on: the compiled C programs, servers that run for a while, rounds, and the table."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -46,6 +47,18 @@ class Bench:
         if done.returncode:
             raise RuntimeError("%s %s: %s" % (tool, arguments[0], done.stderr.decode("utf-8", "replace").strip()))
         return json.loads(done.stdout)
+
+    @contextlib.contextmanager
+    def meanwhile(self, tool, *arguments):
+        """A C program that runs while the block does."""
+        process = subprocess.Popen([str(self.directory / tool), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        try:
+            yield
+            if process.poll() is not None:
+                raise RuntimeError("%s %s ended with %d" % (tool, arguments[0], process.returncode))
+        finally:
+            process.kill()
+            process.wait()
 
     def alternate(self, ours, theirs, rounds=None):
         """Both in turns; returns their medians and the median of the ratios (ours to theirs) of the rounds."""

@@ -77,6 +77,21 @@ def output(bench, socket):
     bench.row("captured text by read, 256 MiB (pipe)", "%.0f MB/s" % ours, "%.0f MB/s" % theirs, ratio, "≥ 0.50", ratio >= 0.5)
 
 
+def flooded(bench):
+    """Whether one client's volume holds up another's answers. Both, the program and the server share the cores."""
+
+    def slowest():
+        return bench.run("load", "ping", daemon.socket, bench.options.count * 10)["p99"]
+
+    def flooded_slowest():
+        with bench.meanwhile("load", "follow", daemon.socket, bench.flood):
+            return slowest()
+
+    with bench.server("flooded") as daemon:
+        loaded, alone, ratio = bench.alternate(flooded_slowest, slowest)
+        bench.row("ping p99 while another client is flooded (alone)", microseconds(loaded), microseconds(alone), ratio)
+
+
 def command(bench, socket):
     os.environ["PROCCTL_SOCKET"] = socket
     ours, theirs, ratio = bench.alternate(
@@ -166,6 +181,7 @@ def main():
             with bench.server() as daemon:
                 for measure in (one_after_the_other, in_flight, output, command):
                     bench.part(measure, daemon.socket)
+            bench.part(flooded)
             bench.part(idle)
             bench.part(many)
         print(file=sys.stderr)
