@@ -5,7 +5,7 @@ import SystemPackage
 /// One output stream of a process: its pipe, the ring it is read into, and who waits for more.
 ///
 /// The pipe is read as soon as it has something, so that the program never waits for a reader, unless the ring is
-/// full and `whenFull` is `block`.
+/// full and `whenFull` says that it shall.
 public final class CapturedStream {
     /// What a read gives.
     public enum Chunk {
@@ -29,12 +29,10 @@ public final class CapturedStream {
     private var kept: [ObjectIdentifier: Int] = [:]
     /// Called once, when the last holder of the pipe has closed it and everything is read, or when it was let go.
     var ended: (() -> Void)?
-    /// A terminal that nobody has open may be opened again as long as its program lives, and hanging it up would kill
-    /// a program that has merely closed its three before it ends (SIGHUP, pty(7)).
-    private var mayBeReopened: Bool
     private let isTerminal: Bool
-    /// How often, in ms, to look whether it has been.
-    private static let reopenPause: Int64 = 100
+    /// The terminal's other side, open here as long as its program lives: a program that has merely closed its three
+    /// may open them again (/dev/tty), and the master, which would say EIO meanwhile, stays readable (pty(7)).
+    private var slave: SharedDescriptor?
     /// More than a terminal holds.
     private static let terminalHolds = 65_536
 
@@ -50,16 +48,16 @@ public final class CapturedStream {
     /// the others.
     private static let turn = 65_536
 
-    /// `pipe` is a non-blocking read end.
+    /// `pipe` is a non-blocking read end, or the master of a terminal, whose `slave` is given then.
     init(
         loop: EventLoop, pipe: SharedDescriptor, limit: Int, whenFull: WhenFull, order: ArrivalOrder,
-        isTerminal: Bool = false
+        slave: SharedDescriptor? = nil
     ) throws(Errno) {
         self.loop = loop
         self.order = order
         self.whenFull = whenFull
-        self.isTerminal = isTerminal
-        mayBeReopened = isTerminal
+        self.slave = slave
+        isTerminal = slave != nil
         ring = OutputRing(capacity: limit)
         self.pipe = pipe
         try watch()
@@ -109,12 +107,13 @@ public final class CapturedStream {
     @discardableResult
     private func take(most: Int) -> Int? {
         guard let pipe else { return 0 }
-        if whenFull == .block, ring.room == 0 {
+        let allowance = allowance
+        if allowance == 0 {
             pause()
             return nil
         }
         do throws(Errno) {
-            let count = try ring.fill(most: most, overwriting: whenFull == .discardOldest) {
+            let count = try ring.fill(most: min(most, allowance)) {
                 buffer throws(Errno) in
                 try systemCall { Descriptor.read(pipe.raw, into: buffer) }
             }
@@ -131,15 +130,24 @@ public final class CapturedStream {
             return nil
         } catch {
             // EIO: a terminal's last holder has closed it. It says so after its last output.
-            if mayBeReopened { lookLater() } else { close() }
+            close()
             return 0
         }
     }
 
-    private func lookLater() {
-        unwatch()
-        loop.after(Self.reopenPause) { [weak self] in try? self?.watch() }
+    /// The bytes that may come in now without one being lost that somebody is to get.
+    private var allowance: Int {
+        switch whenFull {
+        case .discardOldest: return ring.capacity
+        case .block: return ring.room
+        case .blockWhileFollowed:
+            guard let least = kept.values.min() else { return ring.capacity }
+            return min(ring.capacity, ring.capacity - (ring.end - max(least, ring.start)))
+        }
     }
+
+    /// Whether the program waits when the ring is full.
+    private var waits: Bool { whenFull == .block || whenFull == .blockWhileFollowed && !kept.isEmpty }
 
     /// Something has happened to the program: what it wrote before comes first.
     func catchUp() {
@@ -152,7 +160,7 @@ public final class CapturedStream {
         guard let pipe else { return }
         if isTerminal { return takeWhatTheTerminalShows() }
         var left = Descriptor.bytesWaiting(in: pipe.raw)
-        if whenFull == .block, left > ring.room { ring.grow(by: left) }
+        if waits, left > allowance { ring.grow(by: left) }
         while left > 0, isOpen {
             guard let count = take(most: left), count > 0 else { break }
             left -= count
@@ -163,8 +171,8 @@ public final class CapturedStream {
 
     /// What is still on its way through a terminal is not counted by FIONREAD, but a read waits for it.
     private func takeWhatTheTerminalShows() {
-        mayBeReopened = false
-        if whenFull == .block { ring.grow(by: Self.terminalHolds) }
+        slave = nil
+        if waits { ring.grow(by: Self.terminalHolds) }
         var left = Self.terminalHolds
         while left > 0, isOpen, let count = take(most: left) { left -= count }
         if isOpen { try? watch() }
@@ -175,6 +183,7 @@ public final class CapturedStream {
         guard pipe != nil else { return }
         unwatch()
         pipe = nil
+        slave = nil
         changed()
         ended?()
         ended = nil
@@ -234,13 +243,18 @@ public final class CapturedStream {
     /// `feed` has been sent everything before `offset`: what everybody has been sent is freed.
     func keep(from offset: Int, for feed: Feed) {
         kept[ObjectIdentifier(feed)] = offset
-        if let least = kept.values.min() { free(before: least) }
+        keptChanged()
     }
 
     /// `feed` has ended; the others decide.
     func keepNothing(for feed: Feed) {
         kept[ObjectIdentifier(feed)] = nil
+        keptChanged()
+    }
+
+    private func keptChanged() {
         if let least = kept.values.min() { free(before: least) }
+        if whenFull == .blockWhileFollowed, allowance > 0 { resume() }
     }
 
     /// Gives a chunk now or when there is one; after `timeout` ms an empty one.

@@ -27,15 +27,15 @@ struct OutputRing: ~Copyable {
         if let memory { munmap(memory, capacity) }
     }
 
-    /// Takes up to `most` bytes from `source`, which fills a buffer and returns how many bytes it gave. If
-    /// `overwriting`, the oldest bytes give way; else no more than `room` is asked for.
+    /// Takes up to `most` bytes from `source`, which fills a buffer and returns how many bytes it gave. Beyond `room`
+    /// the oldest bytes give way.
     mutating func fill<Failure: Error>(
-        most: Int, overwriting: Bool, from source: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+        most: Int, from source: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
     ) throws(Failure) -> Int {
         guard let memory = mapped() else { return try drop(most: most, from: source) }
         let place = end % capacity
         // One stretch without a wrap: the rest comes with the next call.
-        let length = min(most, capacity - place, overwriting ? capacity : room)
+        let length = min(most, capacity - place)
         let count = try source(UnsafeMutableRawBufferPointer(start: memory + place, count: length))
         end += count
         if end - start > capacity { start = end - capacity }
@@ -75,7 +75,7 @@ struct OutputRing: ~Copyable {
         end = start
         var taken = 0
         while taken < kept.count {
-            taken += fill(most: kept.count - taken, overwriting: false) { buffer in
+            taken += fill(most: kept.count - taken) { buffer in
                 kept.withUnsafeBytes {
                     buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[taken...][..<(taken + buffer.count)]))
                 }

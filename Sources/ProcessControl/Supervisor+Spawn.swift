@@ -171,11 +171,11 @@ extension Supervisor {
     }
 
     private func stream(
-        _ pipe: SharedDescriptor, of process: ManagedProcess, isTerminal: Bool = false
+        _ pipe: SharedDescriptor, of process: ManagedProcess, slave: SharedDescriptor? = nil
     ) throws(Errno) -> CapturedStream {
         let stream = try CapturedStream(
             loop: loop, pipe: pipe, limit: process.spec.outputLimit, whenFull: process.spec.whenFull,
-            order: process.arrivalOrder, isTerminal: isTerminal)
+            order: process.arrivalOrder, slave: slave)
         stream.ended = { [weak self] in self?.checkDrained(process) }
         return stream
     }
@@ -183,7 +183,9 @@ extension Supervisor {
     /// What goes into the program: its terminal, or the pipe that is its stdin.
     private func takeInput(_ ends: ServerEnds, of process: ManagedProcess) throws(Errno) {
         if let terminal = ends.terminal {
-            process.terminal = try stream(terminal.master, of: process, isTerminal: true)
+            // A number of its own, out of the way of those that starts copy.
+            let slave = SharedDescriptor(try Descriptor.duplicate(terminal.slave.raw))
+            process.terminal = try stream(terminal.master, of: process, slave: slave)
             process.terminalMaster = terminal.master
             process.terminal?.ended = { [weak self, weak process] in
                 guard let process else { return }

@@ -141,7 +141,8 @@ final class Connection {
     /// Its replies are not being read: no further request is started.
     var isCongested: Bool { queue.count >= server.limits.sendQueue }
     /// So much is queued that output waits.
-    var isFullOfOutput: Bool { queue.count >= server.limits.outputQueue }
+    var isFullOfOutput: Bool { queuedBytes >= server.limits.outputQueue }
+    var queuedBytes: Int { queue.count }
     /// Bytes read beyond the last message.
     var hasBufferedInput: Bool { reader.bufferedBytes > 0 }
 

@@ -7,9 +7,9 @@ import Kernel
 /// A person's terminal and the terminal of a program, which the server owns: keys go there, output comes here.
 ///
 /// `run` is the program's caller: signals go on to it and it stops together with us. `attach` is a window: what ends
-/// it leaves the program alone.
+/// it leaves the program alone. `watch` is one without a keyboard, whose size does not count.
 final class TerminalSession {
-    enum Role { case run, attach }
+    enum Role { case run, attach, watch }
     enum End {
         case exited(JSONValue)
         case detached
@@ -19,6 +19,8 @@ final class TerminalSession {
 
     /// Output that waits for the screen; beyond this none is taken from the server.
     private static let mostWaiting = 131_072
+    /// A program under `run` waits for its terminal, ^S and ^Z included, for as long as it would for any: a year, in ms.
+    private static let stall: Int64 = 31_622_400_000
 
     let client: Client
     let role: Role
@@ -57,11 +59,12 @@ final class TerminalSession {
         pid = record["pid"]?.integer
         keys = EscapeKeys(escape)
         queue = KeyQueue(client, process: process)
-        if role == .attach, let end = record["streams"]?["terminal"]?["end"]?.integer, end > offset {
+        if role != .run, let end = record["streams"]?["terminal"]?["end"]?.integer, end > offset {
             replay = (end, QueryFilter())
         }
         follower = try OutputFollower(
-            client, process: process, offsets: ["terminal": offset], events: ["stopped", "continued", "exited"])
+            client, process: process, offsets: ["terminal": offset], events: ["stopped", "continued", "exited"],
+            stall: role == .run ? Self.stall : nil)
     }
 
     /// Until the program has exited or is left alone; the terminal is as it was found then.
@@ -185,7 +188,7 @@ final class TerminalSession {
         if !held.isEmpty, keys.remaining(at: now) == 0 { try release() }
         if terminal.isTerminal, let (wish, offset) = keys.find(in: bytes, at: now) {
             // All but the two escape keys before it, some of which may be held.
-            try queue.add(bytes[..<max(0, offset - 2)])
+            try type(bytes[..<max(0, offset - 2)])
             held = []
             if wish == .detach { return try detach() }
             bytes = bytes[(offset + 1)...]
@@ -194,22 +197,26 @@ final class TerminalSession {
         if role == .run, terminal.isTerminal, let place = bytes.firstIndex(of: EscapeKeys.controlZ), let pid,
             ProgramTerminal.wouldStop(pid, key: EscapeKeys.controlZ)
         {
-            try queue.add(bytes[..<place])
+            try type(bytes[..<place])
             bytes = bytes[(place + 1)...]
             try stopProgram()
         }
         let pending = min(keys.pending, bytes.count)
         // They stay held only if this goes on with them.
         if keys.pending != held.count + bytes.count { try release() }
-        try queue.add(bytes.dropLast(pending))
+        try type(bytes.dropLast(pending))
         held += bytes.suffix(pending)
+    }
+
+    private func type(_ keys: ArraySlice<UInt8>) throws(Failure) {
+        if role != .watch { try queue.add(keys) }
     }
 
     /// The keys that were held are the program's.
     private func release() throws(Failure) {
         let keys = held
         held = []
-        if !keys.isEmpty { try queue.add(keys[...]) }
+        if !keys.isEmpty { try type(keys[...]) }
         if self.keys.remaining(at: Clock.milliseconds()) == 0 { self.keys.forget() }
     }
 
@@ -232,7 +239,7 @@ final class TerminalSession {
 
     /// The size of this terminal for that one. `nudging`: the kernel tells a program of a new size only.
     func resize(nudging: Bool = false) throws(Failure) {
-        guard terminal.isTerminal, let (rows, columns) = UserTerminal.size() else { return }
+        guard terminal.isTerminal, role != .watch, let (rows, columns) = UserTerminal.size() else { return }
         for rows in nudging ? [rows == 1 ? 2 : rows - 1, rows] : [rows] {
             resizing.insert(
                 try client.send(
@@ -244,6 +251,6 @@ final class TerminalSession {
     /// A signal that ends: at once when the program's end is known and only the screen is waited for.
     func finish(_ number: Int32) {
         if end != nil { screen = [] }
-        if role == .attach { end = end ?? .signal(number) }
+        if role != .run { end = end ?? .signal(number) }
     }
 }

@@ -75,8 +75,8 @@ class Lease:
 
 @dataclass(frozen=True)
 class Output:
-    """How much captured output is kept, per stream in bytes, and what happens when it is full: "discard-oldest" or
-    "block".
+    """How much captured output is kept, per stream in bytes, and what happens when it is full: "discard-oldest",
+    "block", or "block-while-followed".
     """
 
     limit: Optional[int] = None
