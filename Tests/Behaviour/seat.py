@@ -62,3 +62,10 @@ def attach(cli, process, *options):
 
 def spawn(cli, script, *options):
     return cli("spawn", "--pty", *options, "--", "sh", "-c", script).strip()
+
+
+def job(terminal, script):
+    """Type procctl run with a script at a shell; returns the script's pid once it runs."""
+    terminal.type('"$procctl" run -- sh -c "echo p""id=\\$\\$=; %s"\n' % script)
+    terminal.until("pid=")
+    return int(terminal.until("="))

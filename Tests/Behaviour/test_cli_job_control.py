@@ -8,14 +8,12 @@ import termios
 import procfs
 import wire
 from cli_support import cli, shell  # noqa: F401
-from seat import attach, run
+from seat import attach, job, run
 
 
 def test_control_z_stops_what_would_stop_under_a_shell(cli):
     with shell(cli) as terminal:
-        terminal.type('"$procctl" run -- sh -c "echo p""id=\\$\\$=; read line; echo got \\$line"\n')
-        terminal.until("pid=")
-        program = int(terminal.until("="))
+        program = job(terminal, "read line; echo got \\$line")
         for _ in range(2):
             terminal.type("\x1a")
             terminal.until("ready> ")
@@ -38,9 +36,7 @@ def test_control_z_is_a_key_for_programs_that_read_it(cli):
 
 def test_the_escape_key_twice_and_control_z_always_stop(cli):
     with shell(cli) as terminal:
-        terminal.type('"$procctl" run -- sh -c "stty raw; echo p""id=\\$\\$=; head -c 3 | od -An -tx1"\n')
-        terminal.until("pid=")
-        program = int(terminal.until("="))
+        program = job(terminal, "stty raw; head -c 3 | od -An -tx1")
         terminal.type("\x1d\x1d\x1a")
         terminal.until("ready> ")
         wire.wait_until(lambda: procfs.stat(program)["state"] == "T", what="the program to stop")
