@@ -153,10 +153,15 @@ public final class Supervisor {
             case .stopped(let signal):
                 process.stopSignal = signal
                 for (_, stream) in process.streams { stream.catchUp() }
+                // The kernel keeps the last change only (waitid(2)): between two stops it has gone on.
+                if process.state == .stopped { becameRunning(process) }
                 if process.lifecycle.take(.stopped) { tell(.stopped(signal: signal), of: process) }
-            case .continued:
-                if process.lifecycle.take(.continued) { tell(.continued, of: process) }
+            case .continued: becameRunning(process)
             }
         }
+    }
+
+    private func becameRunning(_ process: ManagedProcess) {
+        if process.lifecycle.take(.continued) { tell(.continued, of: process) }
     }
 }

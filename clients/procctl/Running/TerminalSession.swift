@@ -17,6 +17,16 @@ final class TerminalSession {
         case signal(Int32)
     }
 
+    /// Whether program and session run, and what is under way to change that.
+    enum Standing: Equatable {
+        case going
+        /// The program has been asked to stop, and when it is done we do.
+        case stopping(RequestID)
+        /// Until SIGCONT comes.
+        case suspended
+        case goingOn(RequestID)
+    }
+
     /// Output that waits for the screen; beyond this none is taken from the server.
     private static let mostWaiting = 131_072
     /// A program under `run` waits for its terminal, ^S and ^Z included, for as long as it would for any: a year, in ms.
@@ -39,11 +49,7 @@ final class TerminalSession {
     private var end: End?
     private var detaching: RequestID?
     private var resizing: Set<RequestID> = []
-    /// The request that stops the program together with us, and how many such stops we shall be told of.
-    var stopping: RequestID?
-    var stopsOfOurs = 0
-    /// Those of them asked for since the program was last told to go on.
-    var stopsSinceGoingOn = 0
+    var standing = Standing.going
 
     /// - Parameters:
     ///   - record: the process, with a terminal.
@@ -63,7 +69,7 @@ final class TerminalSession {
             replay = (end, QueryFilter())
         }
         follower = try OutputFollower(
-            client, process: process, offsets: ["terminal": offset], events: ["stopped", "continued", "exited"],
+            client, process: process, offsets: ["terminal": offset], events: ["stopped", "exited"],
             stall: role == .run ? Self.stall : nil)
     }
 
@@ -119,10 +125,8 @@ final class TerminalSession {
                 end = .detached
             }
             if resizing.remove(id) != nil { return }
-            if id == stopping {
-                stopping = nil
-                return try suspend(withProgram: true)
-            }
+            if standing == .stopping(id) { return try suspend(withProgram: true) }
+            if standing == .goingOn(id) { standing = .going }
         }
         switch try follower.take(message) {
         case .output(_, let offset, let bytes): show(bytes, at: offset)
@@ -130,12 +134,11 @@ final class TerminalSession {
             let text = "procctl: " + StreamData.gap(stream, offset: offset, length: length)
             if terminal.isRaw { screen += "\r\n\(text)\r\n".utf8 } else { Output.complain(text) }
         case .happened("stopped", _):
-            // By itself or by somebody else: as under a shell, its command stops with it.
-            if role == .run, stopsOfOurs == 0 { try suspend(withProgram: true) }
-            stopsOfOurs = max(0, stopsOfOurs - 1)
-        // Of a stop that came to nothing no word will come; but a late word of an earlier going on is not about the
-        // stop that has been asked for since.
-        case .happened("continued", _): stopsOfOurs = min(stopsOfOurs, stopsSinceGoingOn)
+            // By itself or by somebody else: as under a shell, its command stops with it. The word may be a late one of a
+            // stop of ours, so what counts is how it stands now.
+            if role == .run, standing == .going, let pid, ProgramTerminal.isStopped(pid) {
+                try suspend(withProgram: true)
+            }
         case .happened("exited", let params): end = end ?? .exited(params["record"] ?? .null)
         default: break
         }
