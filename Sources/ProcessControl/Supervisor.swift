@@ -113,8 +113,9 @@ public final class Supervisor {
 
     /// Whether anything lives that an idle server would abandon.
     public var hasLiving: Bool { table.all.contains { !$0.isExited } }
-    /// When the youngest unreleased record ended, in ms since 1970.
-    public var lastExit: Int64? { table.all.compactMap(\.exitedAt).max() }
+    /// When the youngest unreleased record that somebody may ask for ended, in ms since 1970. A process that ended with
+    /// its connection was that one's alone.
+    public var lastExit: Int64? { table.all.lazy.filter { $0.reason != .connection }.compactMap(\.exitedAt).max() }
 
     // MARK: Children
 
