@@ -6,12 +6,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import socket
 import threading
 from typing import Any, Awaitable, Callable
 
 import pytest
-from support import LONG
+from support import LONG, lose
 
 import procctl
 from procctl import aio, events
@@ -110,8 +109,8 @@ def test_subscriptions() -> None:
         assert isinstance(await everything.next(LONG), procctl.Started)
         with pytest.raises(procctl.TimedOut):
             await everything.next(0.02)
-        everything._transport._socket.shutdown(socket.SHUT_RDWR)
-        client._transport._socket.shutdown(socket.SHUT_RDWR)
+        lose(everything)
+        lose(client)
         with pytest.raises(procctl.ConnectionLost):
             await client.ping()
         await client.reconnect()
