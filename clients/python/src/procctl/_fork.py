@@ -13,7 +13,7 @@ from typing import Protocol
 class Forked(Protocol):
     """Something that does not survive a fork as it is."""
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """Called in the child, before anything else runs there."""
         ...
 
@@ -22,13 +22,13 @@ _all: "weakref.WeakSet[Forked]" = weakref.WeakSet()
 
 
 def watch(thing: Forked) -> None:
-    """Have ``after_fork`` called in every child as long as there is this thing."""
+    """Have ``_after_fork`` called in every child as long as there is this thing."""
     _all.add(thing)
 
 
 def _after_fork_in_child() -> None:
     for thing in [*_all]:
-        thing.after_fork()
+        thing._after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -8,15 +8,19 @@ signature but for the process itself.
 from __future__ import annotations
 
 import signal as signals
-from typing import Any, Callable, Dict, Optional, Protocol, TypeVar, Union
+from abc import ABC, abstractmethod
+from typing import Any, Callable, Dict, Generic, Optional, Protocol, TypeVar, Union
 
-from . import _requests, _streams
+from . import _requests
 from ._steps import Steps
 from ._values import SignalLike
 from .errors import NoSuchProcess, TimedOut
 from .record import Exit, KillResult, Record
 
 T = TypeVar("T")
+Reader = TypeVar("Reader")
+Writer = TypeVar("Writer")
+Both = TypeVar("Both")
 
 
 class Connected(Protocol):
@@ -25,7 +29,7 @@ class Connected(Protocol):
     instance: str
 
 
-class Handle:
+class Handle(ABC, Generic[Reader, Writer, Both]):
     """A process under the server's care. The handle is not the process: dropping it ends nothing.
 
     ``record`` is what was heard of the process last; ``refresh`` asks.
@@ -70,15 +74,49 @@ class Handle:
         """Its exit code, or minus the signal, as far as was heard."""
         return self.record.returncode
 
-    def _output_file(self, stream: str, make: Callable[[], T]) -> Optional[T]:
-        """The one file object of a captured stream, made when it is first asked for; None if it is not captured."""
+    # Its streams as files
+
+    @property
+    def stdin(self) -> Optional[Writer]:
+        """Its input, buffered: flush what is to be read at once, close it to end it. None if it is neither "pipe" nor
+        the terminal.
+        """
+        return self._file("stdin", "accepted", self._writer)
+
+    @property
+    def stdout(self) -> Optional[Reader]:
+        """Its captured output from the first byte on, or None. Always the same file; ``open`` makes others."""
+        return self._file("stdout", "end", lambda: self._reader("stdout"))
+
+    @property
+    def stderr(self) -> Optional[Reader]:
+        """Its captured error output, or None if it is not captured or goes to stdout."""
+        return self._file("stderr", "end", lambda: self._reader("stderr"))
+
+    @property
+    def terminal(self) -> Optional[Both]:
+        """Its terminal to read from and write to, or None if it has none."""
+        return self._file("terminal", "end", self._both)
+
+    @abstractmethod
+    def _reader(self, stream: str) -> Reader:
+        """A reader of a captured stream."""
+
+    @abstractmethod
+    def _writer(self) -> Writer:
+        """A writer to its input."""
+
+    @abstractmethod
+    def _both(self) -> Both:
+        """Both for its terminal."""
+
+    def _file(self, name: str, mark: str, make: Callable[[], T]) -> Optional[T]:
+        """The one file object of a stream, made when it is first asked for; None without the mark of a stream of its
+        kind.
+        """
         streams: Any = self.record.streams
-        return self._file(stream, make) if "end" in (streams[stream] or ()) else None
-
-    def _input_file(self, make: Callable[[], T]) -> Optional[T]:
-        return self._file("stdin", make) if _streams.takes_input(self.record) else None
-
-    def _file(self, name: str, make: Callable[[], T]) -> T:
+        if mark not in (streams[name] or ()):
+            return None
         if name not in self._files:
             self._files[name] = make()
         made: T = self._files[name]
@@ -90,7 +128,10 @@ class Handle:
         return f"<{type(self).__module__.rpartition('.')[0]}.Process {known}>"
 
 
-def hearing(handle: Handle, steps: Steps[T]) -> Steps[T]:
+AnyHandle = Handle[Any, Any, Any]
+
+
+def hearing(handle: AnyHandle, steps: Steps[T]) -> Steps[T]:
     """The steps of one of its methods; a record that comes of them is the handle's from then on."""
     result = yield from steps
     if isinstance(result, Record):
@@ -98,24 +139,24 @@ def hearing(handle: Handle, steps: Steps[T]) -> Steps[T]:
     return result
 
 
-def refresh(process: Handle, *, members: bool = False, holders: bool = False) -> Steps[Record]:
+def refresh(process: AnyHandle, *, members: bool = False, holders: bool = False) -> Steps[Record]:
     """Ask for the record; if wanted with the living members of its tree, and with who holds its streams open."""
     return _requests.get(process, members=members, holders=holders)
 
 
-def state(process: Handle) -> Steps[str]:
+def state(process: AnyHandle) -> Steps[str]:
     """Asks: "held", "running", "stopped" or "exited"."""
     return (yield from hearing(process, refresh(process))).state
 
 
-def poll(process: Handle) -> Steps[Optional[int]]:
+def poll(process: AnyHandle) -> Steps[Optional[int]]:
     """Ask without waiting: the returncode, or None as long as it lives."""
     if process.exit is None:
         yield from hearing(process, refresh(process))
     return process.returncode
 
 
-def wait(process: Handle, timeout: Optional[float] = None, *, until: str = "exited") -> Steps[Exit]:
+def wait(process: AnyHandle, timeout: Optional[float] = None, *, until: str = "exited") -> Steps[Exit]:
     """Wait for its end, or until its captured streams have ended too ("drained"). Raises TimedOut; it can be called
     again.
     """
@@ -132,20 +173,20 @@ def wait(process: Handle, timeout: Optional[float] = None, *, until: str = "exit
     return process.record.exit or Exit()
 
 
-def send_signal(process: Handle, signal: SignalLike, *, scope: str = "tree") -> Steps[KillResult]:
+def send_signal(process: AnyHandle, signal: SignalLike, *, scope: str = "tree") -> Steps[KillResult]:
     """Send a signal to its "tree", "group", or the "process" alone. With nobody left that is no error: see
     ``already_exited``.
     """
     return (yield from _requests.kill(process, signal, scope=scope))[0]
 
 
-def terminate(process: Handle) -> Steps[KillResult]:
+def terminate(process: AnyHandle) -> Steps[KillResult]:
     """Send SIGTERM to its tree."""
     return send_signal(process, signals.SIGTERM)
 
 
 def kill(
-    process: Handle,
+    process: AnyHandle,
     signal: SignalLike = signals.SIGKILL,
     *,
     scope: str = "tree",
@@ -160,7 +201,7 @@ def kill(
     return results[0]
 
 
-def stop(process: Handle, grace: Optional[float] = None, timeout: Optional[float] = None) -> Steps[KillResult]:
+def stop(process: AnyHandle, grace: Optional[float] = None, timeout: Optional[float] = None) -> Steps[KillResult]:
     """Send the signal of its stop rule, after ``grace`` seconds (left out: the rule's own) SIGKILL, and wait until its
     tree is empty or ``timeout`` (the grace and 30 s) has passed.
     """
@@ -168,6 +209,6 @@ def stop(process: Handle, grace: Optional[float] = None, timeout: Optional[float
     return (yield from _requests.kill(process, escalate_after=escalation, wait=True, timeout=timeout))[0]
 
 
-def release(process: Handle) -> Steps[None]:
+def release(process: AnyHandle) -> Steps[None]:
     """Have the server forget it, once it has ended."""
     yield from _requests.release(process)

@@ -147,7 +147,7 @@ class Transport:
         """Give the descriptor of the socket away. With nothing in flight it has no unread bytes."""
         return self._socket.detach()
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """The connection is the parent's. Threads that held the lock or waited are not in the child."""
         self._lock = threading.RLock()
         self._socket.abandon(self._lock)

@@ -183,7 +183,7 @@ class Client(Endpoint):
         _connect.check_instance(lost, instance, found)
         return transport
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """Another thread may have held it at the moment of the fork, and there is no such thread in the child."""
         self._reconnecting = threading.Lock()
 

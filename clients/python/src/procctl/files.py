@@ -212,14 +212,16 @@ def terminal(process: Process) -> TerminalFile:
 
 def open_stream(
     process: Process,
-    stream: str,
-    mode: str,
-    offset: int,
-    encoding: Optional[str],
-    errors: Optional[str],
-    newline: Optional[str],
+    stream: str = "stdout",
+    mode: str = "r",
+    offset: int = 0,
+    encoding: Optional[str] = None,
+    errors: Optional[str] = None,
+    newline: Optional[str] = None,
 ) -> Opened:
-    """The file object for a stream: mode "r" or "w", with "b" for bytes."""
+    """A file object of its own for "stdout", "stderr", "terminal" or "stdin": text in UTF-8 or another ``encoding``, or
+    bytes with "b" in the ``mode``.
+    """
     check_opening(process.record, stream, mode, encoding, errors, newline)
     if mode[0] == "r":
         output = reader(process, stream, offset)

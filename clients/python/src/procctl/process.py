@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, TypeVar
 
 from . import _handle, _requests, _streams, files
-from ._handle import Handle, hearing
+from ._handle import AnyHandle, Handle, hearing
 from ._selectors import Selector
 from ._steps import Steps, shaped
 from .record import Chunk, Record
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _method(build: "Callable[Concatenate[Handle, P], Steps[T]]") -> "Callable[Concatenate[Process, P], T]":
+def _method(build: "Callable[Concatenate[AnyHandle, P], Steps[T]]") -> "Callable[Concatenate[Process, P], T]":
     """A method that sends what ``build`` asks about the process, and returns what it makes of the answer."""
 
     def method(self: Process, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -42,7 +42,7 @@ def _subscription(
     return shaped(method, build, about=True)
 
 
-class Process(Handle):
+class Process(Handle[files.OutputReader, files.InputWriter, files.TerminalFile]):
     __doc__ = Handle.__doc__
 
     _client: Client
@@ -73,43 +73,7 @@ class Process(Handle):
     update = _method(_requests.update)
     events = _subscription(_requests.subscribe)
 
-    # Its streams as files
-
-    @property
-    def stdin(self) -> Optional[files.InputWriter]:
-        """Its input, buffered: flush what is to be read at once, close it to end it. None if it is neither "pipe" nor
-        the terminal.
-        """
-        return self._input_file(lambda: files.writer(self))
-
-    @property
-    def stdout(self) -> Optional[files.OutputReader]:
-        """Its captured output from the first byte on, or None. Always the same file; ``open`` makes others."""
-        return self._output_file("stdout", lambda: files.reader(self, "stdout"))
-
-    @property
-    def stderr(self) -> Optional[files.OutputReader]:
-        """Its captured error output, or None if it is not captured or goes to stdout."""
-        return self._output_file("stderr", lambda: files.reader(self, "stderr"))
-
-    @property
-    def terminal(self) -> Optional[files.TerminalFile]:
-        """Its terminal to read from and write to, or None if it has none."""
-        return self._output_file("terminal", lambda: files.terminal(self))
-
-    def open(
-        self,
-        stream: str = "stdout",
-        mode: str = "r",
-        offset: int = 0,
-        encoding: Optional[str] = None,
-        errors: Optional[str] = None,
-        newline: Optional[str] = None,
-    ) -> files.Opened:
-        """A file object of its own for "stdout", "stderr", "terminal" or "stdin": text in UTF-8 or another
-        ``encoding``, or bytes with "b" in the ``mode``.
-        """
-        return files.open_stream(self, stream, mode, offset, encoding, errors, newline)
+    open = files.open_stream
 
     def chunks(self, stream: str = "stdout", offset: int = 0, limit: int = _streams.LARGEST) -> Iterator[Chunk]:
         """Captured output from a byte on, as it comes, until the stream has ended. A gap is a chunk with ``lost`` bytes
@@ -138,3 +102,12 @@ class Process(Handle):
 
     def _read_on(self, stream: str, offset: int, limit: int) -> Chunk:
         return self._client._run(_streams.read_on(self, stream, offset, limit))
+
+    def _reader(self, stream: str) -> files.OutputReader:
+        return files.reader(self, stream)
+
+    def _writer(self) -> files.InputWriter:
+        return files.writer(self)
+
+    def _both(self) -> files.TerminalFile:
+        return files.terminal(self)

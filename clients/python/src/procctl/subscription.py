@@ -101,7 +101,7 @@ class Subscription(Tracker, Iterator[Event]):
         if self._closed:
             transport.close()
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """A thread that waited for an event is not in the child."""
         self._reading = threading.Lock()
 

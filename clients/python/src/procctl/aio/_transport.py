@@ -90,7 +90,7 @@ class Transport:
         """End the connection. Requests of other tasks end with ConnectionLost."""
         self._lose("the connection was closed by this client")
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """Close the child's copy, so that the parent's connection ends when the parent ends it. The parent's loop is
         left alone: its epoll instance is one for both.
         """

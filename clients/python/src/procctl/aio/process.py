@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Dict, Optional, TypeVar
 
 from .. import _handle, _requests, _streams
-from .._handle import Handle, hearing
+from .._handle import AnyHandle, Handle, hearing
 from .._selectors import Selector
 from .._steps import Steps, shaped
 from ..record import Chunk, Record
@@ -24,7 +24,7 @@ T = TypeVar("T")
 Answer = Coroutine[Any, Any, T]
 
 
-def _method(build: "Callable[Concatenate[Handle, P], Steps[T]]") -> "Callable[Concatenate[Process, P], Answer[T]]":
+def _method(build: "Callable[Concatenate[AnyHandle, P], Steps[T]]") -> "Callable[Concatenate[Process, P], Answer[T]]":
     """A method that sends what ``build`` asks about the process, and returns what it makes of the answer."""
 
     async def method(self: Process, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -44,7 +44,7 @@ def _subscription(
     return shaped(method, build, about=True)
 
 
-class Process(Handle):
+class Process(Handle[files.OutputReader, files.InputWriter, files.TerminalFile]):
     __doc__ = Handle.__doc__
 
     _client: Client
@@ -75,43 +75,7 @@ class Process(Handle):
     update = _method(_requests.update)
     events = _subscription(_requests.subscribe)
 
-    # Its streams as files
-
-    @property
-    def stdin(self) -> Optional[files.InputWriter]:
-        """Its input, buffered: flush what is to be read at once, close it to end it. None if it is neither "pipe" nor
-        the terminal.
-        """
-        return self._input_file(lambda: files.InputWriter(self))
-
-    @property
-    def stdout(self) -> Optional[files.OutputReader]:
-        """Its captured output from the first byte on, or None. Always the same file; ``open`` makes others."""
-        return self._output_file("stdout", lambda: files.OutputReader(self, "stdout"))
-
-    @property
-    def stderr(self) -> Optional[files.OutputReader]:
-        """Its captured error output, or None if it is not captured or goes to stdout."""
-        return self._output_file("stderr", lambda: files.OutputReader(self, "stderr"))
-
-    @property
-    def terminal(self) -> Optional[files.TerminalFile]:
-        """Its terminal to read from and write to, or None if it has none."""
-        return self._output_file("terminal", lambda: files.TerminalFile(self))
-
-    def open(
-        self,
-        stream: str = "stdout",
-        mode: str = "r",
-        offset: int = 0,
-        encoding: Optional[str] = None,
-        errors: Optional[str] = None,
-        newline: Optional[str] = None,
-    ) -> text.Opened:
-        """A file object of its own for "stdout", "stderr", "terminal" or "stdin": text in UTF-8 or another
-        ``encoding``, or bytes with "b" in the ``mode``.
-        """
-        return text.open_stream(self, stream, mode, offset, encoding, errors, newline)
+    open = text.open_stream
 
     async def chunks(
         self, stream: str = "stdout", offset: int = 0, limit: int = _streams.LARGEST
@@ -142,3 +106,12 @@ class Process(Handle):
 
     async def _read_on(self, stream: str, offset: int, limit: int) -> Chunk:
         return await self._client._run(_streams.read_on(self, stream, offset, limit))
+
+    def _reader(self, stream: str) -> files.OutputReader:
+        return files.OutputReader(self, stream)
+
+    def _writer(self) -> files.InputWriter:
+        return files.InputWriter(self)
+
+    def _both(self) -> files.TerminalFile:
+        return files.TerminalFile(self)

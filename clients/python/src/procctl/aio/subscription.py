@@ -114,7 +114,7 @@ class Subscription(Tracker, AsyncIterator[Event]):
             self._reading = asyncio.Lock()
         return self._reading
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """A task that waited for an event is not in the child, nor is its loop."""
         self._reading = None
 
