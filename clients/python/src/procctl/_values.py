@@ -9,6 +9,7 @@ seconds in Python.
 from __future__ import annotations
 
 import base64
+import binascii
 import math
 import os
 import signal as signals
@@ -51,14 +52,24 @@ def from_wire(value: WireBytes) -> bytes:
     """The bytes behind a wire value."""
     if isinstance(value, str):
         return value.encode("utf-8")
-    return base64.b64decode(value["base64"], validate=True)
+    return _decoded(value["base64"])
 
 
 def data_from_wire(members: Mapping[str, Any]) -> bytes:
     """The bytes of an answer that has them as ``text`` or as ``base64``; none when it has neither."""
     if "base64" in members:
-        return base64.b64decode(members["base64"], validate=True)
+        return _decoded(members["base64"])
     return str(members.get("text", "")).encode("utf-8")
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64. A stray character is an error; b64decode(validate=True) finds it with a regular expression
+    before Python 3.11, ten times slower, this way its absence in the result does.
+    """
+    data = binascii.a2b_base64(text)
+    if len(data) != len(text) // 4 * 3 - text[-2:].count("=") or len(text) % 4:
+        raise ValueError("not base64")
+    return data
 
 
 def to_text(value: WireBytes) -> str:
