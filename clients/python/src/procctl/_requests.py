@@ -197,12 +197,14 @@ def subscribe(
     from_: Optional[Mapping[str, int]] = None,
     lossless: bool = False,
     streams: Optional[Sequence[str]] = None,
+    stall: Optional[float] = None,
 ) -> Dict[str, Any]:
     """What happens to processes from now on, as an iterator; also the end of those that have ended already.
 
     ``events``: only these ("started", "output", "stopped", "continued", "exited", "drained", "replaced"). ``from_``: the
     offsets to begin at, by stream; a stream not named begins where it is now, and at 0 in a process still to come.
-    ``streams``: output of these only. ``lossless``: programs in block mode wait for this subscriber.
+    ``streams``: output of these only. ``lossless``: programs in block mode wait for this subscriber, for at most
+    ``stall`` seconds (30) in which it takes nothing.
     """
     params = {
         "processes": processes_to_wire(processes),
@@ -210,6 +212,7 @@ def subscribe(
         "from": None if from_ is None else {**from_},
         "lossless": lossless or None,
         "streams": [streams] if isinstance(streams, str) else streams and [*streams],
+        "stall_ms": None if stall is None else milliseconds(stall, "stall"),
     }
     return present(params)
 
