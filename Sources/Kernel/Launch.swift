@@ -13,7 +13,8 @@ public final class Launch {
     private let loop: EventLoop
     private let launcher: Launcher
     private var plan: LaunchPlan?
-    private let block: LaunchBlock
+    /// What the child reads; nil when nobody reads it any more.
+    private var block: LaunchBlock?
     private let slab: OpaquePointer
     /// Nil when it has ended.
     private var report: SharedDescriptor?
@@ -89,6 +90,8 @@ public final class Launch {
         if let report { loop.remove(report.raw) }
         report = nil
         childHasParted()
+        // A held child has a copy.
+        block = nil
         let outcome = pk_slab_outcome(slab).pointee
         var failure: LaunchFailure?
         if outcome.failed != 0 {

@@ -8,8 +8,9 @@ import SystemPackage
 /// full and `whenFull` says that it shall.
 public final class CapturedStream {
     /// What a read gives.
-    public enum Chunk {
-        case bytes([UInt8], offset: Int, atEnd: Bool)
+    public enum Chunk: Equatable {
+        /// `count` bytes from `offset` are in the ring now; `withBytes` lends them.
+        case bytes(offset: Int, count: Int, atEnd: Bool)
         /// The ring has moved on: `length` bytes from `offset` are gone.
         case gap(offset: Int, length: Int)
     }
@@ -227,10 +228,26 @@ public final class CapturedStream {
     func peek(at offset: Int, limit: Int) -> Chunk? {
         if offset < ring.start { return .gap(offset: offset, length: ring.start - offset) }
         if offset < ring.end {
-            let bytes = ring.bytes(from: offset, limit: limit)
-            return .bytes(bytes, offset: offset, atEnd: !isOpen && offset + bytes.count == ring.end)
+            let count = min(limit, ring.end - offset)
+            return .bytes(offset: offset, count: count, atEnd: !isOpen && offset + count == ring.end)
         }
-        return isOpen ? nil : .bytes([], offset: offset, atEnd: true)
+        return isOpen ? nil : .bytes(offset: offset, count: 0, atEnd: true)
+    }
+
+    /// Lends the bytes of a chunk.
+    public func withBytes<Result>(
+        from offset: Int, count: Int, _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        ring.withBytes(from: offset, limit: count, body)
+    }
+
+    /// Copies the bytes of a chunk.
+    func bytes(from offset: Int, count: Int) -> [UInt8] { ring.bytes(from: offset, limit: count) }
+
+    /// How many bytes at the end of a chunk are the beginning of a character whose rest is missing.
+    func tail(from offset: Int, count: Int) -> Int {
+        let looked = min(count, UTF8Tail.longest)
+        return UTF8Tail.length(of: ring.bytes(from: offset + count - looked, limit: looked))
     }
 
     /// When the bytes of a stretch came.
@@ -264,18 +281,11 @@ public final class CapturedStream {
         let reader = PendingRead(offset: offset, limit: limit, timeout: timeout, completion: completion)
         if serve(reader) { return nil }
         if timeout <= 0 && !reader.holdsTail {
-            completion(.bytes([], offset: offset, atEnd: false))
+            completion(.bytes(offset: offset, count: 0, atEnd: false))
             return nil
         }
         readers[ObjectIdentifier(reader)] = reader
-        reader.timer = loop.after(max(timeout, 0)) { [weak self, weak reader] in
-            guard let self, let reader, self.readers.removeValue(forKey: ObjectIdentifier(reader)) != nil else {
-                return
-            }
-            // A part of a character that nobody completed in time goes out as it is.
-            reader.completion(
-                .bytes(self.ring.bytes(from: offset, limit: limit), offset: offset, atEnd: false))
-        }
+        reader.timer = loop.after(max(timeout, 0)) { [weak self, weak reader] in self?.timeIsUp(for: reader) }
         if reader.holdsTail { holdTail(reader) }
         return reader
     }
@@ -294,15 +304,15 @@ public final class CapturedStream {
     /// Answers a read if it can be answered. A part of a character at the end waits for its rest.
     private func serve(_ reader: PendingRead) -> Bool {
         guard let chunk = chunk(at: reader.offset, limit: reader.limit) else { return false }
-        guard case .bytes(let bytes, let offset, let atEnd) = chunk, !atEnd, !bytes.isEmpty else {
+        guard case .bytes(let offset, let count, let atEnd) = chunk, !atEnd, count > 0 else {
             reader.completion(chunk)
             return true
         }
-        let tail = UTF8Tail.length(of: bytes)
-        if tail == 0 || tail == bytes.count && bytes.count == reader.limit {
+        let tail = tail(from: offset, count: count)
+        if tail == 0 || tail == count && count == reader.limit {
             reader.completion(chunk)
-        } else if tail < bytes.count {
-            reader.completion(.bytes(Array(bytes.dropLast(tail)), offset: offset, atEnd: false))
+        } else if tail < count {
+            reader.completion(.bytes(offset: offset, count: count - tail, atEnd: false))
         } else {
             if !reader.holdsTail {
                 reader.holdsTail = true
@@ -316,13 +326,15 @@ public final class CapturedStream {
     /// 100 ms are enough for a program that writes a character in two parts, and short for a person.
     private func holdTail(_ reader: PendingRead) {
         loop.cancel(reader.timer)
-        reader.timer = loop.after(100) { [weak self, weak reader] in
-            guard let self, let reader, self.readers.removeValue(forKey: ObjectIdentifier(reader)) != nil else {
-                return
-            }
-            let bytes = self.ring.bytes(from: reader.offset, limit: reader.limit)
-            reader.completion(.bytes(bytes, offset: reader.offset, atEnd: false))
-        }
+        reader.timer = loop.after(100) { [weak self, weak reader] in self?.timeIsUp(for: reader) }
+    }
+
+    /// A part of a character that nobody completed in time goes out as it is.
+    private func timeIsUp(for reader: PendingRead?) {
+        guard let reader, readers.removeValue(forKey: ObjectIdentifier(reader)) != nil else { return }
+        let isThere = reader.offset >= ring.start && reader.offset < ring.end
+        let count = isThere ? min(reader.limit, ring.end - reader.offset) : 0
+        reader.completion(.bytes(offset: reader.offset, count: count, atEnd: false))
     }
 }
 

@@ -57,11 +57,10 @@ extension Supervisor {
         var environment: Environment
         switch program.environmentBase {
         case .empty: environment = Environment()
-        case .keep: environment = kept ?? baseEnvironment
+        case .keep: environment = kept ?? inheritedEnvironment
         case .inherit:
-            environment = baseEnvironment
-            if let socketPath { environment.set(Array("PROCCTL_SOCKET".utf8), to: socketPath) }
-            environment.set(Array("PROCCTL_PROCESS".utf8), to: Array(String(process).utf8))
+            environment = inheritedEnvironment
+            environment.set(Environment.processName, to: Array(String(process).utf8))
         }
         if let terminal, program.environmentBase != .keep { environment.set(Array("TERM".utf8), to: terminal.kind) }
         for (name, value) in program.environment { environment.set(name, to: value) }
@@ -106,8 +105,7 @@ extension Supervisor {
             plan.mappings = try mappings(of: spec, &ends)
             plan.controllingTerminal = controllingTerminal(of: spec)
             fillIn(&plan, from: spec)
-            process.cgroup = containers?.take()
-            plan.cgroup = process.cgroup?.directory.raw
+            (process.cgroup, plan.cgroup) = takeCgroup()
             process.startsNow = start
             let child = try launcher.launch(plan, held: spec.hold) { [weak self] failure in
                 self?.startDecided(process, start, failure: failure)
@@ -118,6 +116,14 @@ extension Supervisor {
             if let cgroup = process.cgroup { containers?.giveBack(cgroup) }
             throw .spawnFailed(error, path: path(of: error, in: spec))
         }
+    }
+
+    /// A cgroup for a tree to be born in, and the descriptor it is named by.
+    private func takeCgroup() -> (Cgroup?, CInt?) {
+        guard let cgroup = containers?.take() else { return (nil, nil) }
+        if let directory = try? cgroup.directoryNumber() { return (cgroup, directory) }
+        containers?.giveBack(cgroup)
+        return (nil, nil)
     }
 
     private func fillIn(_ plan: inout LaunchPlan, from spec: SpawnSpec) {
@@ -219,6 +225,7 @@ extension Supervisor {
         loop.cancel(start.timer)
         process.startsNow = nil
         table.markLiving(process)
+        if let cgroup = process.cgroup { containers?.bornIn(cgroup, living: table.living.count) }
         announce(process)
         if process.spec.hold {
             _ = process.lifecycle.take(.heldReady)

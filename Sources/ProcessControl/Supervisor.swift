@@ -12,12 +12,10 @@ public final class Supervisor {
     public let limits: Limits
     /// This server among all that ever ran; ids of processes are unique within it.
     public let instance: String
-    /// The environment that programs inherit.
-    let baseEnvironment: Environment
+    /// The environment that programs inherit, with a place for each one's id.
+    let inheritedEnvironment: Environment
     let serverUID: UInt32
     let serverGID: UInt32
-    /// The socket, as programs find it in PROCCTL_SOCKET.
-    let socketPath: [UInt8]?
     let homeDirectory: [UInt8]?
     let programDescriptorLimit: LaunchPlan.Limit
     let nullDevice: SharedDescriptor
@@ -46,6 +44,7 @@ public final class Supervisor {
     public struct Settings {
         public var instance: String
         public var environment: [[UInt8]]
+        /// As programs find it in PROCCTL_SOCKET.
         public var socketPath: [UInt8]?
         public var limits = Limits()
         /// RLIMIT_NOFILE before the server raised its own.
@@ -69,11 +68,9 @@ public final class Supervisor {
         launcher = Launcher(loop: loop)
         limits = settings.limits
         instance = settings.instance
-        baseEnvironment = Environment(
-            entries: settings.environment.filter { !Environment.isOfTheServerAlone($0) })
+        inheritedEnvironment = Environment(inheritedFrom: settings.environment, socketPath: settings.socketPath)
         serverUID = geteuid()
         serverGID = getegid()
-        socketPath = settings.socketPath
         homeDirectory = Descriptor.currentDirectory()
         programDescriptorLimit = LaunchPlan.Limit(
             resource: UInt32(RLIMIT_NOFILE.rawValue), soft: UInt64(settings.descriptorLimit.rlim_cur),

@@ -31,6 +31,8 @@ import Testing
             let from = Int.random(in: model.start..<model.stream.count, using: &dice)
             let limit = Int.random(in: 1...80, using: &dice)
             #expect(ring.bytes(from: from, limit: limit) == Array(model.stream[from...].prefix(limit)))
+            #expect(
+                ring.withBytes(from: from, limit: limit) { Array($0) } == Array(model.stream[from...].prefix(limit)))
         }
     }
 
