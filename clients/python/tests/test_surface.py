@@ -37,7 +37,7 @@ def parameters(function: Any) -> List[Any]:
     "there, here, at_once",
     [
         (procctl.Client, aio.Client, set()),
-        (procctl.Process, aio.Process, {"open", "lines"}),
+        (procctl.Process, aio.Process, {"open"}),
         (procctl.Subscription, aio.Subscription, set()),
     ],
     ids=["Client", "Process", "Subscription"],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Protocol
 
+from ._lines import LineCutter
 from ._values import check
 from .errors import from_error
 
@@ -57,28 +58,14 @@ class Sized(Protocol):
     size: int
 
 
-class LineBuffer:
-    """Cuts a stream of bytes into lines. What has been searched for a newline once is not searched again."""
+class LineBuffer(LineCutter):
+    """Cuts what comes from a server into messages."""
 
-    def __init__(self) -> None:
-        self._bytes = bytearray()
+    def feed(self, data: bytes) -> List[bytes]:
+        """Add bytes; return the lines that are complete now, blank ones left out."""
+        return [stripped for line in self.cut(data) if (stripped := line.strip())]
 
     def messages(self, data: bytes) -> Iterator[Dict[str, Any]]:
         """Add bytes; the messages that are complete now."""
         for line in self.feed(data):
             yield from decode(line)
-
-    def feed(self, data: bytes) -> List[bytes]:
-        """Add bytes; return the lines that are complete now, blank ones left out."""
-        *lines, rest = data.split(b"\n")
-        if lines:
-            # A long line comes in many pieces, and is put together once.
-            self._bytes += lines[0]
-            lines[0] = bytes(self._bytes)
-            self._bytes.clear()
-        self._bytes += rest
-        return [stripped for line in lines if (stripped := line.strip())]
-
-    def __len__(self) -> int:
-        """How many bytes of an unfinished line are held."""
-        return len(self._bytes)

@@ -66,6 +66,11 @@ class OutputFile(io.RawIOBase):
         self._offset = moved(offset, whence, self._offset, record, self._stream)
         return self._offset
 
+    def tell(self) -> int:
+        """The offset of the next byte. (The buffered file asks before every line.)"""
+        self._check()
+        return self._offset
+
     def _next(self, limit: int) -> bytes:
         self._check()
         while True:

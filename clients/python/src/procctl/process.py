@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, TypeV
 
 from . import _handle, _requests, _streams, files
 from ._handle import AnyHandle, Handle, hearing
+from ._lines import LineCutter
 from ._selectors import Selector
 from ._steps import Steps, shaped
 from .record import Chunk, Record
@@ -98,7 +99,13 @@ class Process(Handle[files.OutputReader, files.InputWriter, files.TerminalFile])
 
     def lines(self, stream: str = "stdout", offset: int = 0) -> Iterator[bytes]:
         """Its lines as they come; the last one may have no newline. Raises OutputLost where some are gone."""
-        return iter(files.reader(self, stream, offset))
+        lines = LineCutter()
+        for data in self.output(stream, offset):
+            for line in lines.cut(data):
+                yield line + b"\n"
+        rest = lines.rest()
+        if rest:
+            yield rest
 
     def _read_on(self, stream: str, offset: int, limit: int) -> Chunk:
         return self._client._run(_streams.read_on(self, stream, offset, limit))

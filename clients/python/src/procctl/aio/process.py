@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Dict,
 
 from .. import _handle, _requests, _streams
 from .._handle import AnyHandle, Handle, hearing
+from .._lines import LineCutter
 from .._selectors import Selector
 from .._steps import Steps, shaped
 from ..record import Chunk, Record
@@ -100,9 +101,15 @@ class Process(Handle[files.OutputReader, files.InputWriter, files.TerminalFile])
             if data:
                 yield data
 
-    def lines(self, stream: str = "stdout", offset: int = 0) -> AsyncIterator[bytes]:
+    async def lines(self, stream: str = "stdout", offset: int = 0) -> AsyncIterator[bytes]:
         """Its lines as they come; the last one may have no newline. Raises OutputLost where some are gone."""
-        return files.OutputReader(self, stream, offset)
+        lines = LineCutter()
+        async for data in self.output(stream, offset):
+            for line in lines.cut(data):
+                yield line + b"\n"
+        rest = lines.rest()
+        if rest:
+            yield rest
 
     async def _read_on(self, stream: str, offset: int, limit: int) -> Chunk:
         return await self._client._run(_streams.read_on(self, stream, offset, limit))
