@@ -46,6 +46,9 @@ public final class Launch {
     /// Where the child is now: the step that a start which takes too long hangs in.
     public var stage: LaunchStage { LaunchStage(number: pk_slab_outcome(slab).pointee.stage) }
 
+    /// The group that was made for it (`LaunchPlan.Session.apart`). To be asked for when the start is decided.
+    public private(set) var groupApart: Int32?
+
     func watch() {
         do throws(Errno) {
             // The loop keeps this object alive until the pipe has ended: the child may stand on our memory.
@@ -90,6 +93,7 @@ public final class Launch {
         report = nil
         childHasParted()
         let outcome = pk_slab_outcome(slab).pointee
+        if outcome.group != 0 { groupApart = outcome.group }
         var failure: LaunchFailure?
         if outcome.failed != 0 {
             failure = LaunchFailure(
