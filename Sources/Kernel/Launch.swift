@@ -47,6 +47,9 @@ public final class Launch {
     /// Where the child is now: the step that a start which takes too long hangs in.
     public var stage: LaunchStage { LaunchStage(number: pk_slab_outcome(slab).pointee.stage) }
 
+    /// The group that was made for it (`LaunchPlan.Session.apart`). To be asked for when the start is decided.
+    public private(set) var groupApart: Int32?
+
     func watch() {
         do throws(Errno) {
             // The loop keeps this object alive until the pipe has ended: the child may stand on our memory.
@@ -93,6 +96,7 @@ public final class Launch {
         // A held child has a copy.
         block = nil
         let outcome = pk_slab_outcome(slab).pointee
+        if outcome.group != 0 { groupApart = outcome.group }
         var failure: LaunchFailure?
         if outcome.failed != 0 {
             failure = LaunchFailure(

@@ -159,7 +159,13 @@ extension Supervisor {
             process.cgroup = nil
         }
         process.session = spec.session == .new ? child.pid : getsid(0)
-        process.processGroup = spec.session == .inherit ? nil : child.pid
+        process.processGroup =
+            switch spec.session {
+            case .new, .group: child.pid
+            case .inherit, .apart: nil
+            // The server's own is nobody's to signal as a whole.
+            case .join(let group): group == getpgrp() ? nil : group
+            }
         table.setPid(child.pid, of: process)
         do throws(Errno) {
             try loop.add(child.pidfd.raw, [.readable, .edge]) { [weak self] _ in self?.reap(process) }
@@ -224,6 +230,7 @@ extension Supervisor {
         }
         loop.cancel(start.timer)
         process.startsNow = nil
+        if let group = process.child?.launch.groupApart { process.processGroup = group }
         table.markLiving(process)
         if let cgroup = process.cgroup { containers?.bornIn(cgroup, living: table.living.count) }
         announce(process)

@@ -60,6 +60,16 @@ class Bench:
             process.kill()
             process.wait()
 
+    def python(self, *arguments):
+        """One run of run_program.py; returns what it printed."""
+        environment = dict(os.environ, PYTHONPATH=str(HERE.parent.parent / "clients" / "python" / "src"))
+        command = [sys.executable, str(HERE / "run_program.py"), *map(str, arguments)]
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600)
+        if done.returncode:
+            raise RuntimeError("run_program.py %s: %s" % (arguments[0], done.stderr.decode("utf-8", "replace").strip()))
+        return json.loads(done.stdout)
+
     def alternate(self, ours, theirs, rounds=None):
         """Both in turns; returns their medians and the median of the ratios (ours to theirs) of the rounds."""
         pairs = []

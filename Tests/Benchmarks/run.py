@@ -101,6 +101,16 @@ def command(bench, socket):
               "≤ 2 × + 3 ms", ours <= 2 * theirs + 3e6)
 
 
+def python(bench, socket):
+    """What `procctl.subprocess` costs over the standard module, which forks by itself."""
+    os.environ["PROCCTL_SOCKET"] = socket
+    for stream, label in (("null", ""), ("pipe", ", output captured")):
+        ours, theirs, ratio = bench.alternate(
+            lambda: bench.python("procctl", bench.options.count // 2, bench.true, stream)["p50"],
+            lambda: bench.python("standard", bench.options.count // 2, bench.true, stream)["p50"])
+        bench.row("Python: run([\"/bin/true\"])%s (standard module)" % label, microseconds(ours), microseconds(theirs), ratio)
+
+
 def idle(bench):
     with bench.server("idle") as daemon:
         for _ in range(2):
@@ -179,7 +189,7 @@ def main():
             bench = Bench(options, directory, log)
             bench.part(ping)
             with bench.server() as daemon:
-                for measure in (one_after_the_other, in_flight, output, command):
+                for measure in (one_after_the_other, in_flight, output, command, python):
                     bench.part(measure, daemon.socket)
             bench.part(flooded)
             bench.part(idle)

@@ -15,6 +15,9 @@ from typing import List, Mapping, Optional, Union
 
 from .errors import ServerNotRunning
 
+_Popen = subprocess.Popen
+"""The standard one, whatever may be put in its place (``procctl.subprocess``): the server cannot start itself."""
+
 IDLE_EXIT_MS = 60_000
 """After so long without processes and connections an autostarted server ends, unless $PROCCTL_IDLE_EXIT_MS says
 otherwise."""
@@ -64,7 +67,7 @@ def launch(path: bytes) -> "subprocess.Popen[bytes]":
     command: List[Union[str, bytes]] = [program, "--socket", path, "--daemon", "--idle-exit-ms", idle]
     try:
         # A session of its own: a ^C meant for the caller must not end the server while it is being started.
-        return subprocess.Popen(
+        return _Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -63,6 +63,16 @@ class SharedSocket:
         """What there is, without waiting; nothing at the end. For who has entered."""
         return self._socket.recv(RECEIVED_AT_ONCE, socket.MSG_DONTWAIT)
 
+    def is_quiet(self) -> bool:
+        """Whether nothing can be read now: neither an answer nor the end."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def poll(self, event: int, deadline: Optional[float]) -> None:
         """Wait until it can be read or written. For who has entered. Raises TimedOut."""
         poll = select.poll()

@@ -7,35 +7,21 @@ whom it belongs; when the leader has its own, it leaves, and one of the others t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import select
 import socket
 import threading
 import time
 from collections import deque
-from typing import Any, Deque, Dict, Mapping, Optional, Sequence, Set
+from typing import Any, Deque, Dict, Iterator, Mapping, Optional, Sequence, Set
 
 from . import _fork
 from ._framing import LineBuffer, addressee, encode, result_of
+from ._pending import Pending
 from ._socket import SharedSocket
 from ._steps import Request
 from .errors import ConnectionLost, ProcctlError, TimedOut
-
-
-class _Pending:
-    """A request that has not been answered yet."""
-
-    def __init__(self, size: int, wake: threading.Condition) -> None:
-        self.size = size
-        self.wake = wake
-        self.sent = False
-        self.following = False
-        self.done = False
-        self.reply: Mapping[str, Any] = {}
-
-    def finish(self, reply: Mapping[str, Any]) -> None:
-        self.reply, self.done = reply, True
-        self.wake.notify()
 
 
 class Transport:
@@ -47,18 +33,22 @@ class Transport:
         self._socket = SharedSocket(connection, self._lock, self._end_all)
         self._ids = itertools.count(1)
         self._lines = LineBuffer()
-        self._pending: Dict[int, _Pending] = {}
-        self._leader: Optional[_Pending] = None
+        self._pending: Dict[int, Pending] = {}
+        self._led = False
         self._threads: Set[int] = set()
         # Notifications in the order they came.
         self._notes: Optional[Deque[Mapping[str, Any]]] = deque() if listen else None
-        self._listener: Optional[_Pending] = None
+        self._listener: Optional[Pending] = None
         _fork.watch(self)
 
     @property
     def pid(self) -> int:
         """The process it belongs to."""
         return self._socket.pid
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+        return self._socket.fileno()
 
     @property
     def lost(self) -> Optional[str]:
@@ -84,31 +74,88 @@ class Transport:
         the server.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        pending = self.begin(method, params, descriptors, deadline)
+        try:
+            return self.finish(pending, deadline)
+        except BaseException:
+            self._give_up(pending)
+            raise
+
+    def begin(
+        self,
+        method: str,
+        params: Optional[Any] = None,
+        descriptors: Sequence[int] = (),
+        deadline: Optional[float] = None,
+    ) -> Pending:
+        """Send a request; ``finish`` gets its answer, ``look`` says whether it is there."""
         number = next(self._ids)
         line = encode(method, params, number)
-        pending = _Pending(len(line), threading.Condition(self._lock))
+        pending = Pending(number, len(line), threading.Condition(self._lock))
+        with self._inside():
+            with self._lock:
+                self._socket.check()
+                self._pending[number] = pending
+            try:
+                self._socket.send(line, descriptors, deadline)
+                pending.sent = True
+            except BaseException:
+                self._give_up(pending)
+                raise
+        return pending
+
+    def finish(self, pending: Pending, deadline: Optional[float] = None) -> Any:
+        """Wait for the answer of a request; return the result or raise the error. Raises TimedOut at the deadline (of
+        ``time.monotonic``); it can be called again.
+        """
+        with self._inside():
+            self._wait(pending, deadline)
+        if not pending.reply:
+            self._socket.check()
+        return result_of(pending.reply)
+
+    def look(self, pending: Pending) -> bool:
+        """Whether a request is answered, as far as can be told without waiting."""
+        with self._lock:
+            if pending.done or self._led or self.lost is not None:
+                return pending.done
+            self._socket.enter()
+            self._led = True
+        try:
+            while not pending.done and self._read():
+                pass
+        finally:
+            self._stop_leading()
+        return pending.done
+
+    def tell(self, method: str, params: Optional[Any] = None) -> None:
+        """Send a notification, which is not answered."""
+        self._socket.send(encode(method, params, None), (), None)
+
+    def is_idle(self) -> bool:
+        """Whether it is still connected, with nothing in flight and nothing unread."""
+        with self._lock:
+            if self._pending or self._led or self.lost is not None or len(self._lines):
+                return False
+            return self._socket.is_quiet()
+
+    def _give_up(self, pending: Pending) -> None:
+        """Nobody waits for its answer any more."""
+        with self._lock:
+            known = self._pending.pop(pending.number, None)
+        if known and known.sent:
+            self._cancel(known.number)
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
         me = threading.get_ident()
         if me in self._threads:
             raise RuntimeError("reentrant call: this thread is inside a request on this connection")
         self._threads.add(me)
         try:
-            with self._lock:
-                self._socket.check()
-                self._pending[number] = pending
-            self._socket.send(line, descriptors, deadline)
-            pending.sent = True
-            self._wait(pending, deadline)
-        except BaseException:
-            with self._lock:
-                abandoned = self._pending.pop(number, None)
-            if abandoned and abandoned.sent:
-                self._cancel(number)
-            raise
+            yield
         finally:
             self._threads.discard(me)
-        if not pending.reply:
-            self._socket.check()
-        return result_of(pending.reply)
 
     def perform(self, request: Request) -> Any:
         """The same for a step."""
@@ -120,7 +167,7 @@ class Transport:
         Raises TimedOut at the deadline (of ``time.monotonic``), ConnectionLost behind the last one.
         """
         number = next(self._ids)
-        listener = _Pending(0, threading.Condition(self._lock))
+        listener = Pending(number, 0, threading.Condition(self._lock))
         with self._lock:
             if self._notes:
                 return self._notes.popleft()
@@ -151,7 +198,7 @@ class Transport:
         """The connection is the parent's. Threads that held the lock or waited are not in the child."""
         self._lock = threading.RLock()
         self._socket.abandon(self._lock)
-        self._leader = self._listener = None
+        self._led, self._listener = False, None
         self._pending = {}
 
     def _cancel(self, number: int) -> None:
@@ -162,46 +209,59 @@ class Transport:
 
     # Reading
 
-    def _wait(self, pending: _Pending, deadline: Optional[float]) -> None:
+    def _wait(self, pending: Pending, deadline: Optional[float]) -> None:
         """Return when the request is answered: as a follower as long as there is a leader, else as the leader."""
+        leading = False
         try:
             with self._lock:
-                while not pending.done and self._leader is not None:
-                    pending.following = True
-                    pending.wake.wait(None if deadline is None else deadline - time.monotonic())
-                    if not pending.done and deadline is not None and time.monotonic() >= deadline:
-                        raise TimedOut("timed out while waiting for the answer")
-                pending.following = False
+                pending.followers += 1
+                try:
+                    while not pending.done and self._led:
+                        pending.wake.wait(None if deadline is None else deadline - time.monotonic())
+                        if not pending.done and deadline is not None and time.monotonic() >= deadline:
+                            raise TimedOut("timed out while waiting for the answer")
+                finally:
+                    pending.followers -= 1
                 if pending.done:
                     return
                 self._socket.enter()
-                self._leader = pending
+                leading = self._led = True
             while not pending.done:
                 self._socket.poll(select.POLLIN, deadline)
                 self._read()
         finally:
-            with self._lock:
-                pending.following = False
-                if self._leader is pending:
-                    self._leader = None
-                    self._socket.leave()
-                if self._leader is None:
-                    # Also when this follower was woken to lead and leaves instead.
-                    for other in self._pending.values():
-                        if other.following:
-                            other.wake.notify()
-                            break
+            if leading:
+                self._stop_leading()
+            else:
+                # It may have been woken to lead, and leaves instead.
+                self._wake_another()
 
-    def _read(self) -> None:
-        """Read once, without waiting, and hand out what came."""
+    def _stop_leading(self) -> None:
+        with self._lock:
+            self._led = False
+            self._socket.leave()
+            self._wake_another()
+
+    def _wake_another(self) -> None:
+        with self._lock:
+            if self._led:
+                return
+            for other in self._pending.values():
+                if other.followers:
+                    other.wake.notify()
+                    break
+
+    def _read(self) -> bool:
+        """Read once, without waiting, and hand out what came. False: nothing was there."""
         try:
             data = self._socket.receive()
             if not data:
                 self._socket.lose("the connection to the server was lost: it ended")
             for message in self._lines.messages(data):
                 self._dispatch(message)
+            return bool(data)
         except BlockingIOError:
-            pass
+            return False
         except OSError as error:
             self._socket.lose(f"the connection to the server was lost: {error}")
         except ValueError as error:
@@ -210,6 +270,7 @@ class Transport:
             # From a signal handler: bytes may have been taken from the socket and not be accounted for.
             self._socket.lose("the connection was given up in the middle of an answer")
             raise
+        return False
 
     def _dispatch(self, message: Mapping[str, Any]) -> None:
         if "method" in message:

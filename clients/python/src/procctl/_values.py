@@ -13,7 +13,7 @@ import binascii
 import math
 import os
 import signal as signals
-from typing import Any, Dict, Mapping, Union
+from typing import Any, Dict, List, Mapping, Tuple, Union
 
 BytesLike = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 """What may stand for bytes of the kernel: text is encoded as ``os.fsencode`` does, so ``os.environ`` and ``sys.argv``
@@ -106,19 +106,19 @@ def signal_name(number: int) -> str:
         return str(number)
 
 
-def environment_to_wire(env: Mapping[Any, Any]) -> Dict[str, Any]:
-    """An environment, or changes to one (None unsets). Raises ValueError for a name that no environment can hold or
-    JSON cannot carry.
+def environment_to_wire(env: Mapping[Any, Any]) -> Any:
+    """An environment, or changes to one (None unsets): an object, or pairs when a name is not UTF-8, which no object can
+    have for a name. Raises ValueError for a name that no environment can hold.
     """
-    wire: Dict[str, Any] = {}
+    pairs: List[Tuple[Any, Any]] = []
     for key, value in env.items():
         name = to_wire(key, "an environment variable's name")
-        if not name or "=" in name:
+        if not name or b"=" in os.fsencode(key):
             raise ValueError(f"illegal environment variable name: {key!r}")
-        if not isinstance(name, str):
-            raise ValueError(f"an environment variable's name must be UTF-8 to be sent: {key!r}")
-        wire[name] = None if value is None else to_wire(value, f"the value of {name}")
-    return wire
+        pairs.append((name, None if value is None else to_wire(value, f"the value of {key!r}")))
+    if all(isinstance(name, str) for name, _ in pairs):
+        return dict(pairs)
+    return [[name, value] for name, value in pairs]
 
 
 def check(value: Any, depth: int = 0) -> None:
