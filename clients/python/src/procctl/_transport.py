@@ -135,9 +135,8 @@ class Transport:
     def is_idle(self) -> bool:
         """Whether it is still connected, with nothing in flight and nothing unread."""
         with self._lock:
-            if self._pending or self._led or self.lost is not None or len(self._lines):
-                return False
-            return self._socket.is_quiet()
+            busy = self._pending or self._led or self._threads or self.lost is not None or len(self._lines)
+            return not busy and self._socket.is_quiet()
 
     def _give_up(self, pending: Pending) -> None:
         """Nobody waits for its answer any more."""

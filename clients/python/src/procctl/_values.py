@@ -31,6 +31,9 @@ def to_wire(value: BytesLike, what: str = "value") -> WireBytes:
     Raises ValueError for a NUL, which no argument, variable or path can hold (execve(2)), and TypeError for what is no
     text, bytes or path.
     """
+    if type(value) is str and value.isascii() and "\0" not in value:
+        # The same bytes in every encoding a file system can have, and by far the most there are.
+        return value
     try:
         data = os.fsencode(value)
     except TypeError:
@@ -111,14 +114,18 @@ def environment_to_wire(env: Mapping[Any, Any]) -> Any:
     have for a name. Raises ValueError for a name that no environment can hold.
     """
     pairs: List[Tuple[Any, Any]] = []
+    texts = True
     for key, value in env.items():
         name = to_wire(key, "an environment variable's name")
-        if not name or b"=" in os.fsencode(key):
+        texts = texts and isinstance(name, str)
+        if not name or ("=" in name if isinstance(name, str) else b"=" in os.fsencode(key)):
             raise ValueError(f"illegal environment variable name: {key!r}")
-        pairs.append((name, None if value is None else to_wire(value, f"the value of {key!r}")))
-    if all(isinstance(name, str) for name, _ in pairs):
-        return dict(pairs)
-    return [[name, value] for name, value in pairs]
+        pairs.append((name, None if value is None else to_wire(value, "an environment variable")))
+    return Checked(pairs) if texts else [[name, value] for name, value in pairs]
+
+
+class Checked(Dict[str, Any]):
+    """An object that is made of wire values: ``check`` need not go through it."""
 
 
 def check(value: Any, depth: int = 0) -> None:
@@ -128,7 +135,7 @@ def check(value: Any, depth: int = 0) -> None:
     A message the server cannot parse has no id, so nobody could be told what became of it; hence nothing unparsable is
     ever sent. Lone surrogates are refused when the message is encoded.
     """
-    if value is None or isinstance(value, (str, bool)):
+    if value is None or isinstance(value, (str, bool, Checked)):
         return
     if isinstance(value, int):
         if not -_INT64 <= value < _INT64:

@@ -39,7 +39,8 @@ def take(path: bytes) -> Tuple[Transport, str]:
 
 def give(path: bytes, instance: str, transport: Transport) -> None:
     """Give a connection back: it is kept or closed."""
-    if _kept or not transport.is_idle():
+    # Whether it is still good is seen when it is taken.
+    if _kept or transport.lost is not None:
         transport.close()
     else:
         _kept.append((_key(path), instance, transport))
