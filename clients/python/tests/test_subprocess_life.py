@@ -88,13 +88,14 @@ def test_a_signal_to_what_has_ended_unnoticed(client: procctl.Client) -> None:
     assert process.returncode == 0 and client.get(handle.id, members=True).exit == procctl.Exit(code=0)
 
 
-def test_only_the_process_itself_is_signalled(server: Server) -> None:
+def test_only_the_process_itself_is_signalled(client: procctl.Client) -> None:
     command = ["sh", "-c", "sleep 1000 & echo $!; wait"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     child = int(process.stdout.readline())
     process.kill()
     assert process.wait(LONG) == -signal.SIGKILL
+    eventually(lambda: not client.list(), "its being forgotten")
     assert alive(child)
     os.kill(child, signal.SIGKILL)
     process.stdout.close()
@@ -314,6 +315,27 @@ with open("/dev/null"):
 """
     done = python(code)
     assert done.stdout == "CompletedProcess(args=['cat'], returncode=0, stdout=b'in', stderr=b'')\n", done.stderr
+
+
+def test_a_name_that_is_taken(client: procctl.Client) -> None:
+    """What waits for the one does not come to wait for the other, which has its name."""
+    with subprocess.Popen(["sleep", "1000"], options={"name": "first"}) as first:
+        with pytest.raises(procctl.NameTaken):
+            subprocess.Popen(["true"], options={"name": "first"})
+        assert client.get("first").pid == first.pid
+        first.kill()
+    assert subprocess.call(["sh", "-c", "exit 3"], options={"name": "first"}) == 3
+    with pytest.raises(FileNotFoundError):
+        subprocess.call(["no-such-program"], options={"name": "first"})
+
+
+def test_failing_starts_keep_the_connection(client: procctl.Client) -> None:
+    subprocess.call(["true"])
+    before = open_descriptors()
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            subprocess.call(["no-such-program"])
+        assert open_descriptors() == before, "the same socket as before"
 
 
 def test_one_connection_for_one_program_after_the_other(client: procctl.Client) -> None:

@@ -135,7 +135,7 @@ class Transport:
     def is_idle(self) -> bool:
         """Whether it is still connected, with nothing in flight and nothing unread."""
         with self._lock:
-            busy = self._pending or self._led or self._threads or self.lost is not None or len(self._lines)
+            busy = self._pending or self._led or self._threads or self.lost is not None
             return not busy and self._socket.is_quiet()
 
     def _give_up(self, pending: Pending) -> None:

@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
+from .. import _fork
 from .._connect import open_transport
 from .._pending import Pending
 from .._transport import Transport
@@ -30,47 +31,63 @@ class Link:
     def __init__(self, path: bytes, params: Dict[str, Any], descriptors: Sequence[int]) -> None:
         self.path = path
         """The server's socket."""
-        self._lock = threading.Lock()
+        # A signal handler may ask in the middle of being asked.
+        self._lock = threading.RLock()
+        self._open: Optional[Tuple[Transport, Pending]] = None
         self.ended: Optional[Mapping[str, Any]] = None
         """The process's last record, once its end is known."""
         self.generation = 0
         """How often the connection was made anew."""
-        # The wait can be sent right behind the spawn because the process has a name by which both know it.
-        name = params.setdefault("name", "popen-" + secrets.token_hex(8))
         deadline = time.monotonic() + params.get("start_timeout_ms", 10_000) / 1000 + START_SLACK
         transport, self.instance = idle.take(path)
         try:
-            spawn = transport.begin("spawn", params, descriptors, deadline)
-            wait = transport.begin("wait", {"processes": name}, (), deadline)
-            try:
-                self.record: Mapping[str, Any] = transport.finish(spawn, deadline)
-            except ProcctlError:
-                # The wait fails as well. With its answer the connection is as good as new.
-                if transport.lost is None:
-                    self._discard(transport, wait, deadline)
-                raise
+            self.record: Mapping[str, Any]
+            self.record, wait = self._start(transport, params, descriptors, deadline)
+        except ProcctlError:
+            # Refused: the connection is as good as new.
+            idle.give(path, self.instance, transport)
+            raise
         except BaseException:
             transport.close()
             raise
-        self._open: Optional[Tuple[Transport, Pending]] = (transport, wait)
+        self._open = (transport, wait)
+        _fork.watch(self)
+
+    @staticmethod
+    def _start(
+        transport: Transport, params: Dict[str, Any], descriptors: Sequence[int], deadline: float
+    ) -> Tuple[Mapping[str, Any], Pending]:
+        """The record of the new process, and the request that waits for its end."""
+        if "name" in params:
+            # While another one has the name, it would be waited for that.
+            record = transport.finish(transport.begin("spawn", params, descriptors, deadline), deadline)
+            return record, transport.begin("wait", {"processes": record["id"]}, (), deadline)
+        # A name of its own, so that the wait can be sent right behind the spawn.
+        name = "popen-" + secrets.token_hex(8)
+        spawn = transport.begin("spawn", {**params, "name": name}, descriptors, deadline)
+        wait = transport.begin("wait", {"processes": name}, (), deadline)
+        try:
+            return transport.finish(spawn, deadline), wait
+        except ProcctlError:
+            try:
+                transport.finish(wait, deadline)
+            except NoSuchProcess:
+                pass
+            raise
 
     @property
     def id(self) -> int:
         """The process's id."""
         return int(self.record["id"])
 
-    def _discard(self, transport: Transport, wait: Pending, deadline: float) -> None:
-        try:
-            transport.finish(wait, deadline)
-        except NoSuchProcess:
-            idle.give(self.path, self.instance, transport)
-        except ProcctlError:
-            pass
+    def _after_fork(self) -> None:
+        """Who held the lock is not in the child."""
+        self._lock = threading.RLock()
 
-    def __del__(self) -> None:
+    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:
         """Nobody will ask any more."""
         connection = getattr(self, "_open", None)
-        if connection is not None and connection[0].pid == os.getpid():
+        if connection is not None and connection[0].pid == getpid():
             connection[0].close()
 
     # Its end
