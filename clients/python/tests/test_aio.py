@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Awaitable, Callable
 
 import pytest
+from conftest import Server
 from support import LONG, alive, lose, open_descriptors, procctld
 
 import procctl
@@ -151,8 +152,7 @@ def test_a_program_that_takes_over_a_connection() -> None:
     run(body)
 
 
-@pytest.mark.usefixtures("server")
-def test_what_is_known_without_asking() -> None:
+def test_what_is_known_without_asking(server: Server) -> None:
     async def body(client: aio.Client) -> None:
         process = await client.spawn(["sleep", "1000"], name="sleeper")
         assert await process.state == "running" and process.client is client and process.name == "sleeper"
@@ -165,6 +165,7 @@ def test_what_is_known_without_asking() -> None:
             await other.refresh()
 
     run(body)
+    assert server.popen.wait(LONG) == 0
 
 
 @pytest.mark.usefixtures("server")
