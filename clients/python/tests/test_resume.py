@@ -232,7 +232,7 @@ def test_after_stalling(client: procctl.Client) -> None:
     data = os.urandom(2_000_000)
     one, two = (client.spawn(["cat"], stdin="pipe", output=procctl.Output(1 << 16, "block")) for _ in range(2))
     # A subscription holds the leases of its processes. When this one's runs out, the subscription has ended.
-    first, second = (client.spawn(["sleep", "1000"], lifetime=procctl.Lease(0.05)) for _ in range(2))
+    first, second = (client.spawn(["sleep", "1000"]) for _ in range(2))
 
     def feed(process: int) -> None:
         with procctl.connect() as mine:
@@ -242,6 +242,7 @@ def test_after_stalling(client: procctl.Client) -> None:
 
     def until_ended(lease: int) -> None:
         with procctl.connect() as mine:
+            mine.update(lease, lifetime=procctl.Lease(0.05))
             # Not by its id, which would renew it.
             eventually(lambda: lease in [each.id for each in mine.list(state="exited")], "the subscription's end")
 
