@@ -121,8 +121,12 @@ public final class Supervisor {
     private func childrenChanged() {
         guard !changesDue else { return }
         changesDue = true
-        let manyChildren = table.living.count > 256
-        loop.after(manyChildren ? 5 : 0) { [weak self] in self?.takeChanges() }
+        if table.living.count > 256 {
+            loop.after(5) { [weak self] in self?.takeChanges() }
+        } else {
+            // Behind the pidfds that tell of the same ends.
+            loop.later { [weak self] in self?.takeChanges() }
+        }
     }
 
     private func takeChanges() {
