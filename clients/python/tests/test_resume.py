@@ -232,7 +232,8 @@ def test_after_stalling(client: procctl.Client) -> None:
     data = os.urandom(2_000_000)
     one, two = (client.spawn(["cat"], stdin="pipe", output=procctl.Output(1 << 16, "block")) for _ in range(2))
     # A subscription holds the leases of its processes. When this one's runs out, the subscription has ended.
-    first, second = (client.spawn(["sleep", "1000"]) for _ in range(2))
+    # (Not within the time a busy machine may need to open one.)
+    first, second = (client.spawn(["sleep", "1000"], lifetime=procctl.Lease(3)) for _ in range(2))
 
     def feed(process: int) -> None:
         with procctl.connect() as mine:
@@ -242,7 +243,6 @@ def test_after_stalling(client: procctl.Client) -> None:
 
     def until_ended(lease: int) -> None:
         with procctl.connect() as mine:
-            mine.update(lease, lifetime=procctl.Lease(0.05))
             # Not by its id, which would renew it.
             eventually(lambda: lease in [each.id for each in mine.list(state="exited")], "the subscription's end")
 
@@ -286,7 +286,11 @@ def test_after_stalling(client: procctl.Client) -> None:
             pool.submit(lambda: asyncio.run(by_task(two.id, second.id))),
         ]
         feeding = [pool.submit(feed, each.id) for each in (one, two)]
-        for each in told:
-            assert each.result(LONG) == data
+        try:
+            for each in told:
+                assert each.result(LONG) == data
+        finally:
+            # Also when nobody takes what they write.
+            client.kill([one, two], "KILL")
         for fed in feeding:
-            fed.result(LONG)
+            fed.exception(LONG)
