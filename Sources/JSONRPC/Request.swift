@@ -18,12 +18,14 @@ public enum Parameters: Equatable, Sendable {
         }
     }
 
+    private static let empty = JSONCursor(.object([:]))
+
     /// The parameters as an object. By position they take the names of `order`: trailing ones may be missing, a
     /// `null` means absent, too many are an error that names the first one in excess.
     public func byName(_ order: [String]) throws(RPCError) -> JSONCursor {
         switch self {
         case .none:
-            return JSONCursor(.object([:]))
+            return Self.empty
         case .named(let object):
             return JSONCursor(object)
         case .positional(let values):

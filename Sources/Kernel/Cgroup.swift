@@ -70,13 +70,11 @@ public final class Cgroup {
         }
     }
 
-    /// Whether it is as it was made, for another tree to be born in: not frozen, nothing made below it (each group
-    /// below is a link of the directory), never killed. What is cloned into a group that was killed once dies at birth:
+    /// Whether it is as it was made, for another tree to be born in: not frozen, nothing made below it, never killed. What
+    /// is cloned into a group that was killed once dies at birth:
     /// the kernel compares the group's count of kills with that of the parent's group (seen on Linux 6.18).
     public func isPristine() -> Bool {
-        var status = stat()
-        return !wasKilled && fstatat(hierarchy.directory.raw, name, &status, AT_SYMLINK_NOFOLLOW) == 0
-            && status.st_nlink <= 2 && !frozen
+        !wasKilled && links == 2 && !frozen
     }
 
     /// Whether every process of the group has come to a stop (`freeze(true)` only asks for it). Also rearms the events.
@@ -112,10 +110,18 @@ public final class Cgroup {
 
     /// The processes of the group and of groups made below it. Zombies are not among them.
     public func members() -> [pid_t] {
-        guard let directory = try? openDirectory() else { return [] }
         var found: [pid_t] = []
-        collectMembers(of: directory, depth: 0, into: &found)
+        if let file = try? open("cgroup.procs", O_RDONLY) { found = pids(in: file) }
+        // To walk over the files of a group costs several times as much as to read who is in it.
+        guard let links, links > 2, let directory = try? openDirectory() else { return found }
+        collectMembers(below: directory, depth: 0, into: &found)
         return found
+    }
+
+    /// The links of the directory: two, and one for each group made below it. Nil when it is gone.
+    private var links: Int? {
+        var status = stat()
+        return fstatat(hierarchy.directory.raw, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? Int(status.st_nlink) : nil
     }
 
     /// Removes the group and those below it. False: something runs in it, or it may not be removed; it stays.
@@ -152,15 +158,18 @@ private func groupNames(in directory: borrowing Descriptor) -> [String] {
     return names
 }
 
-private func collectMembers(of directory: borrowing Descriptor, depth: Int, into found: inout [pid_t]) {
-    if let file = try? directory.open("cgroup.procs", O_RDONLY), let text = try? file.readToEnd() {
-        // 0 stands for a process outside this pid namespace.
-        found += text.split(separator: 0x0A).compactMap { pid_t(String(decoding: $0, as: UTF8.self)) }.filter { $0 > 0 }
-    }
+private func pids(in file: borrowing Descriptor) -> [pid_t] {
+    guard let text = try? file.readToEnd() else { return [] }
+    // 0 stands for a process outside this pid namespace.
+    return text.split(separator: 0x0A).compactMap { pid_t(String(decoding: $0, as: UTF8.self)) }.filter { $0 > 0 }
+}
+
+private func collectMembers(below directory: borrowing Descriptor, depth: Int, into found: inout [pid_t]) {
     guard depth < deepest else { return }
     for name in groupNames(in: directory) {
         guard let child = try? directory.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else { continue }
-        collectMembers(of: child, depth: depth + 1, into: &found)
+        if let file = try? child.open("cgroup.procs", O_RDONLY) { found += pids(in: file) }
+        collectMembers(below: child, depth: depth + 1, into: &found)
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CKernel
+import DequeModule
 public import Kernel
 import SystemPackage
 
@@ -7,8 +8,12 @@ import SystemPackage
 public final class CgroupPool {
     private let hierarchy: CgroupHierarchy
     private var free: [Cgroup] = []
+    /// To be removed.
+    private var spent = Deque<Cgroup>()
     private var made = 0
     private static let freeKept = 64
+    private static let spentKept = 16_384
+    private static let removedAtOnce = 32
     private let loop: EventLoop
     private var trimDue = false
     private var isQuiet = false
@@ -44,12 +49,28 @@ public final class CgroupPool {
 
     /// Takes back one in which nothing runs. A program may have frozen it or made groups in it: such a one goes.
     func giveBack(_ cgroup: Cgroup) {
-        guard free.count < Self.freeKept, cgroup.isPristine() else {
-            _ = cgroup.remove()
-            return
-        }
+        guard free.count < Self.freeKept, cgroup.isPristine() else { return removeLater(cgroup) }
         free.append(cgroup)
         if free.count > 1 { trimLater() }
+    }
+
+    /// To remove a group costs more than to end what ran in it: that waits until those are answered who ended thousands.
+    private func removeLater(_ cgroup: Cgroup) {
+        cgroup.closeFiles()
+        spent.append(cgroup)
+        if spent.count > Self.spentKept, let oldest = spent.popFirst() { _ = oldest.remove() }
+        if spent.count == 1 { loop.after(Self.pause) { [weak self] in self?.removeSome() } }
+    }
+
+    /// In ms.
+    private static let pause: Int64 = 20
+
+    private func removeSome() {
+        for _ in 0..<Self.removedAtOnce {
+            guard let cgroup = spent.popFirst() else { return }
+            _ = cgroup.remove()
+        }
+        if !spent.isEmpty { loop.after(1) { [weak self] in self?.removeSome() } }
     }
 
     /// What a burst left is removed when no process has been started for a second or two.
@@ -61,7 +82,7 @@ public final class CgroupPool {
             guard let self else { return }
             trimDue = false
             if !isQuiet { return trimLater() }
-            for cgroup in free.dropFirst() { _ = cgroup.remove() }
+            for cgroup in free.dropFirst() { removeLater(cgroup) }
             free.removeLast(max(0, free.count - 1))
         }
     }
@@ -72,6 +93,7 @@ public final class CgroupPool {
     /// Removes everything; what still runs keeps its group.
     func close() {
         free = []
+        spent = []
         _ = hierarchy.removeAll()
     }
 }
