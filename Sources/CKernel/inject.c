@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "inject_tracee.h"
+#include "process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <time.h>
+#include <unistd.h>
+
+struct pk_injection {
+    const struct pk_inject_order *order;
+    struct pk_inject_outcome *outcome;
+    pthread_t thread;
+    int done; ///< an eventfd(2)
+};
+
+/// The thread that was taken has ended, which need not be the end of the process: another thread of it may have come
+/// to an execve of its own, or it was one of those that an exit leaves for last.
+static const enum pk_inject_result again = PK_INJECT_RUNNING;
+
+static enum pk_inject_result refuse(struct pk_tracee *tracee, enum pk_inject_refusal refusal, int error)
+{
+    tracee->outcome->refusal = (int32_t)refusal;
+    tracee->outcome->error = error;
+    return PK_INJECT_REFUSED;
+}
+
+static enum pk_inject_result fail(struct pk_tracee *tracee, int error)
+{
+    tracee->outcome->error = -error;
+    return PK_INJECT_FAILED;
+}
+
+/// What can be said before it is touched, by its status.
+static enum pk_inject_refusal foresee(const struct pk_status *self, const struct pk_status *status)
+{
+    if (status->tracer != 0)
+        return PK_REFUSAL_TRACED;
+    // Filters are only ever added: as many as ours means ours, inherited. SECCOMP_MODE_STRICT has none.
+    if (status->seccomp == 1 || status->seccomp_filters != self->seccomp_filters)
+        return PK_REFUSAL_SECCOMP;
+    return PK_REFUSAL_NONE;
+}
+
+static enum pk_inject_result attach_failed(struct pk_tracee *tracee, const struct pk_status *self, int error)
+{
+    if (error == ESRCH || pk_pick_thread(tracee->order->pid) != tracee->tid)
+        return again;
+    if (error != EPERM && error != EACCES)
+        return refuse(tracee, PK_REFUSAL_NOT_SUPPORTED, error);
+    struct pk_status status;
+    if (pk_status_read(tracee->tid, &status) != 0)
+        return again;
+    const enum pk_inject_refusal reason = pk_explain_refusal(self, &status, tracee->tid, &tracee->order->started);
+    pk_status_free(&status);
+    return refuse(tracee, reason, error);
+}
+
+/// Takes a thread of the process; `again` also when it was taken.
+static enum pk_inject_result attach(struct pk_tracee *tracee, const struct pk_status *self, bool *attached)
+{
+    const struct pk_inject_order *order = tracee->order;
+    tracee->outcome->stage = PK_INJECT_STAGE_ATTACH;
+    const pid_t tid = pk_pick_thread(order->pid);
+    if (tid < 0)
+        return PK_INJECT_ENDED;
+    tracee->tid = tid;
+    struct pk_status status;
+    if (pk_status_read(tid, &status) != 0)
+        return again;
+    pk_status_free(&status);
+    const enum pk_inject_refusal refusal = foresee(self, &status);
+    if (refusal != PK_REFUSAL_NONE)
+        return refuse(tracee, refusal, EPERM);
+    tracee->options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
+    if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(uintptr_t)tracee->options) == -1)
+        return attach_failed(tracee, self, errno);
+    // The number is its own for as long as its parent has not reaped it; now it cannot change its meaning any more.
+    if (pk_pidfd_signal(order->pidfd, 0) != 0)
+        return PK_INJECT_ENDED;
+    *attached = true;
+    return again;
+}
+
+/// It does not stop. Nothing was done to it; the end of this thread lets it go (a detach needs a stop).
+static enum pk_inject_result does_not_stop(struct pk_tracee *tracee)
+{
+    const bool vfork = pk_in_vfork(tracee->tid);
+    return refuse(tracee, vfork ? PK_REFUSAL_VFORK : PK_REFUSAL_UNINTERRUPTIBLE, ETIMEDOUT);
+}
+
+/// At the stop, before anything is done to it: whose is it, and of which kind.
+static enum pk_inject_refusal inspect(struct pk_tracee *tracee, struct pk_status *status)
+{
+    if (pk_registers_compat(&tracee->found))
+        return PK_REFUSAL_NOT_SUPPORTED;
+    if (!pk_status_allows(status, tracee->tid, &tracee->order->started))
+        return PK_REFUSAL_CREDENTIALS;
+    if (!pk_status_dumpable(status))
+        return PK_REFUSAL_NOT_DUMPABLE;
+    tracee->pending = status->pending;
+    return PK_REFUSAL_NONE;
+}
+
+/// Brings it where it can make calls: if we die from here on it dies too, and no signal comes in between.
+static int prepare(struct pk_tracee *tracee)
+{
+    uint64_t all = ~0ULL;
+    int error = pk_request(tracee, PTRACE_SETOPTIONS, 0, tracee->options | PTRACE_O_EXITKILL);
+    if (error == 0)
+        error = pk_request(tracee, PTRACE_SETSIGMASK, sizeof all, (uint64_t)(uintptr_t)&all);
+    if (error == 0)
+        error = pk_registers_settle(tracee);
+    if (error)
+        return error;
+    tracee->instruction = pk_find_instruction(tracee, false);
+    return tracee->instruction ? 0 : -ENOSYS;
+}
+
+/// Lets the old program go on where it was.
+static int put_back(struct pk_tracee *tracee)
+{
+    tracee->deadline = PK_NO_DEADLINE;
+    int error = tracee->fault == -ESRCH ? -ESRCH : 0;
+    // To a stop inside the kernel's signal delivery: only from there is an interrupted call restarted.
+    if (error == 0 && tracee->fault == 0) {
+        error = pk_request(tracee, PTRACE_INTERRUPT, 0, 0);
+        if (error == 0)
+            error = pk_request(tracee, PTRACE_CONT, 0, 0);
+        if (error == 0)
+            error = pk_to_event_stop(tracee);
+    }
+    if (error == 0)
+        error = pk_registers_set(tracee->tid, &tracee->found);
+    if (error == 0)
+        error = pk_request(tracee, PTRACE_SETSIGMASK, sizeof tracee->mask, (uint64_t)(uintptr_t)&tracee->mask);
+    return error ? error : pk_request(tracee, PTRACE_DETACH, 0, 0);
+}
+
+/// The new program is there: whatever happens to it now happens to it.
+static enum pk_inject_result let_go(struct pk_tracee *tracee)
+{
+    const struct pk_inject_order *order = tracee->order;
+    tracee->deadline = PK_NO_DEADLINE;
+    int error = 0;
+    if (order->fresh) {
+        tracee->outcome->stage = PK_INJECT_STAGE_SIGNALS;
+        error = pk_make_fresh(tracee);
+    }
+    const uint64_t mask = order->fresh ? order->blocked : tracee->mask;
+    pk_request(tracee, PTRACE_SETSIGMASK, sizeof mask, (uint64_t)(uintptr_t)&mask);
+    pk_request(tracee, PTRACE_SETOPTIONS, 0, tracee->options);
+    pk_request(tracee, PTRACE_DETACH, 0, 0);
+    if (error < 0 && error != -ESRCH)
+        tracee->outcome->unclean = -error;
+    return PK_INJECT_REPLACED;
+}
+
+static enum pk_inject_result work_on(struct pk_tracee *tracee, const struct pk_status *self,
+                                     struct pk_status *status)
+{
+    enum pk_inject_refusal refusal = inspect(tracee, status);
+    if (refusal != PK_REFUSAL_NONE) {
+        pk_request(tracee, PTRACE_DETACH, 0, 0);
+        return refuse(tracee, refusal, refusal == PK_REFUSAL_NOT_SUPPORTED ? ENOSYS : EPERM);
+    }
+    int error = prepare(tracee);
+    if (error == 0)
+        error = pk_execute_in(tracee, self, status);
+    if (tracee->executed)
+        return let_go(tracee);
+    const bool frozen = tracee->fault == -ETIMEDOUT;
+    const int gone = put_back(tracee);
+    if (tracee->segv_at_exec)
+        return PK_INJECT_LOST;
+    if (gone == -ESRCH)
+        return again;
+    if (gone) {
+        // The end of this thread kills it.
+        tracee->outcome->error = -gone;
+        return PK_INJECT_LOST;
+    }
+    if (frozen)
+        return refuse(tracee, PK_REFUSAL_FROZEN, EBUSY);
+    if (tracee->outcome->refusal != PK_REFUSAL_NONE)
+        return refuse(tracee, (enum pk_inject_refusal)tracee->outcome->refusal, -error);
+    return fail(tracee, error);
+}
+
+/// One try, from the choice of a thread to the end.
+static enum pk_inject_result attempt(struct pk_tracee *tracee, const struct pk_status *self)
+{
+    bool attached = false;
+    const enum pk_inject_result result = attach(tracee, self, &attached);
+    if (!attached)
+        return result;
+    tracee->outcome->stage = PK_INJECT_STAGE_STOP;
+    int error = pk_request(tracee, PTRACE_INTERRUPT, 0, 0);
+    if (error == 0)
+        error = pk_to_event_stop(tracee);
+    if (error == -ETIMEDOUT)
+        return does_not_stop(tracee);
+    tracee->outcome->stage = PK_INJECT_STAGE_CREDENTIALS;
+    if (error == 0)
+        error = pk_registers_get(tracee->tid, &tracee->found);
+    if (error == 0)
+        error = pk_request(tracee, PTRACE_GETSIGMASK, sizeof tracee->mask, (uint64_t)(uintptr_t)&tracee->mask);
+    struct pk_status status;
+    if (error == 0)
+        error = pk_status_read(tracee->tid, &status);
+    if (error == -ESRCH)
+        return again;
+    if (error) {
+        pk_request(tracee, PTRACE_DETACH, 0, 0);
+        return fail(tracee, error);
+    }
+    const enum pk_inject_result done = work_on(tracee, self, &status);
+    pk_status_free(&status);
+    return done;
+}
+
+static enum pk_inject_result inject(const struct pk_inject_order *order, struct pk_inject_outcome *outcome)
+{
+    struct pk_tracee fresh = {.order = order, .outcome = outcome, .home = -1};
+    fresh.deadline = pk_monotonic_ms() + order->deadline_ms;
+    struct pk_tracee tracee = fresh;
+    struct pk_status self;
+    int error = pk_status_read(0, &self);
+    if (error)
+        return fail(&tracee, error);
+    enum pk_inject_result result;
+    while ((result = attempt(&tracee, &self)) == again) {
+        if (pk_monotonic_ms() >= fresh.deadline) {
+            result = fail(&tracee, -ETIMEDOUT);
+            break;
+        }
+        tracee = fresh;
+        struct timespec pause = {.tv_nsec = 200000};
+        nanosleep(&pause, NULL);
+    }
+    pk_status_free(&self);
+    return result;
+}
+
+static void *run(void *argument)
+{
+    const struct pk_injection *injection = argument;
+    // Pauses between looks at the child are shorter than the 50 us that timers are otherwise rounded to.
+    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+    prctl(PR_SET_NAME, "tracer", 0, 0, 0);
+    const enum pk_inject_result result = inject(injection->order, injection->outcome);
+    injection->outcome->result = (int32_t)result;
+    const uint64_t one = 1;
+    // The counter of a new eventfd has room for it.
+    ssize_t written = write(injection->done, &one, sizeof one);
+    (void)written;
+    return NULL;
+}
+
+/// Every signal is blocked in it from its birth on: they are for the loop.
+static int start_thread(struct pk_injection *injection)
+{
+    enum { STACK = 128 * 1024 };
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&injection->thread, &attributes, run, injection);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -error;
+}
+
+int pk_inject_begin(const struct pk_inject_order *order, struct pk_inject_outcome *outcome,
+                    struct pk_injection **injection)
+{
+    *outcome = (struct pk_inject_outcome){0};
+    struct pk_injection *new = malloc(sizeof *new);
+    if (!new)
+        return -ENOMEM;
+    *new = (struct pk_injection){.order = order, .outcome = outcome, .done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    const int error = new->done < 0 ? -errno : start_thread(new);
+    if (error) {
+        if (new->done >= 0)
+            close(new->done);
+        free(new);
+        return error;
+    }
+    *injection = new;
+    return 0;
+}
+
+int pk_inject_descriptor(const struct pk_injection *injection)
+{
+    return injection->done;
+}
+
+void pk_inject_end(struct pk_injection *injection)
+{
+    pthread_join(injection->thread, NULL);
+    close(injection->done);
+    free(injection);
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "inject_status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Whose program it is. Without these checks a set-uid program, started by a user through a server of root's, would
+// run whatever that user likes: the tracer is root, and the kernel lets it.
+
+static bool has_group(const struct pk_credentials *started, uint32_t group)
+{
+    if (group == started->gid)
+        return true;
+    for (uint32_t i = 0; i < started->group_count; i++)
+        if (started->groups[i] == group)
+            return true;
+    return false;
+}
+
+static bool has_ids(const struct pk_status *status, const struct pk_credentials *started)
+{
+    // Root could have taken any id, and given all up.
+    if (started->uid == 0)
+        return true;
+    for (int i = 0; i < 4; i++)
+        if (status->uids[i] != started->uid || !has_group(started, status->gids[i]))
+            return false;
+    for (uint32_t i = 0; i < status->group_count; i++)
+        if (!has_group(started, status->groups[i]))
+            return false;
+    return true;
+}
+
+/// In a user namespace of its own a process has all capabilities there (user_namespaces(7)).
+static bool in_our_user_namespace(pid_t tid)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/ns/user", (int)tid);
+    struct stat ours, theirs;
+    // A kernel without namespaces has neither.
+    if (stat("/proc/thread-self/ns/user", &ours) != 0)
+        return errno == ENOENT;
+    return stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+}
+
+bool pk_status_allows(const struct pk_status *status, pid_t tid, const struct pk_credentials *started)
+{
+    return has_ids(status, started) && (status->permitted & ~started->capabilities) == 0 &&
+           in_our_user_namespace(tid);
+}
+
+bool pk_status_dumpable(const struct pk_status *status)
+{
+    // The files of a process that is not are root's. For a process of root's own it cannot be told, and gives nothing.
+    return status->file_owner == status->uids[1];
+}
+
+bool pk_may_trace_all(const struct pk_status *self)
+{
+    return self->effective >> CAP_SYS_PTRACE & 1;
+}
+
+/// kernel.yama.ptrace_scope, or 0 where there is no Yama.
+static int ptrace_scope(void)
+{
+    int file = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    char digit = '0';
+    const ssize_t size = read(file, &digit, 1);
+    close(file);
+    return size == 1 ? digit - '0' : 0;
+}
+
+enum pk_inject_refusal pk_explain_refusal(const struct pk_status *self, const struct pk_status *status, pid_t tid,
+                                          const struct pk_credentials *started)
+{
+    if (status->tracer != 0)
+        return PK_REFUSAL_TRACED;
+    if (!has_ids(status, started) || (status->permitted & ~started->capabilities) != 0)
+        return PK_REFUSAL_CREDENTIALS;
+    if (!pk_status_dumpable(status))
+        return PK_REFUSAL_NOT_DUMPABLE;
+    // 1 lets a parent trace, 2 only CAP_SYS_PTRACE, 3 nobody (the kernel's LSM/Yama).
+    const int scope = ptrace_scope();
+    if (scope >= 3 || (scope == 2 && !pk_may_trace_all(self)))
+        return PK_REFUSAL_YAMA;
+    return in_our_user_namespace(tid) ? PK_REFUSAL_NO_PERMISSION : PK_REFUSAL_CREDENTIALS;
+}
+
+uint64_t pk_capabilities_of_child(uint32_t uid)
+{
+    struct pk_status self;
+    if (pk_status_read(0, &self) != 0)
+        return 0;
+    pk_status_free(&self);
+    // execve gives root all that the bounding set leaves; others only keep what is ambient, and a change from root
+    // to another id clears that (capabilities(7)).
+    if (uid == 0)
+        return self.bounding;
+    return self.uids[1] == 0 ? 0 : self.ambient;
+}
