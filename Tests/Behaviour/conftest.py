@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 import hypothesis
+import injection
 import pytest
 import serverproc
 
@@ -46,13 +47,30 @@ def zoo():
         if not target.exists():
             compiler = os.environ.get("CC", "cc")
             subprocess.run(
-                [compiler, "-std=gnu17", "-O1", "-Wall", "-Wextra", "-o", str(target), str(ZOO / (name + ".c"))],
+                [compiler, "-std=gnu17", "-O1", "-Wall", "-Wextra", "-pthread", "-o", str(target), str(ZOO / (name + ".c"))],
                 check=True,
             )
         return str(target)
 
     yield program
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def injector_program():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="injector-"))
+    directory.chmod(0o755)
+    injection.compile_injector(str(directory / "injector"))
+    yield str(directory / "injector")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def injector(injector_program):
+    """A parent of victims (injection.py); audited at its end."""
+    parent = injection.Injector(injector_program)
+    yield parent
+    parent.close()
 
 
 class Shared:

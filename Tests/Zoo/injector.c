@@ -2,7 +2,8 @@
 // injector: a parent that injects, told what to do line by line on its stdin, the words of a line parted by tabs. It is
 // compiled together with the server's own C files, so that a test may look at the engine from close by.
 //
-//   spawn IN OUT UID WORD…          a child with these descriptors as 0 and 1; UID -1: ours. -> its pid
+//   spawn UID WORD…                 a child; UID -1: ours. -> its pid, and our ends of the pipes that are its 0 and 1
+//   close NUMBER NUMBER             -> nothing: whoever asked has opened these ends
 //   begin PID OPTION… -- CANDIDATE… -- WORD… -- NAME=VALUE…     -> the number of the injection
 //   end NUMBER                      -> result stage error refusal index unclean microseconds
 //   reap PID                        -> code N, or signal N, when it has ended
@@ -63,28 +64,30 @@ static int child_index(const char *pid)
 
 static void spawn(char **words)
 {
-    const long uid = atol(words[2]);
+    const long uid = atol(words[0]);
+    int input[2], output[2];
+    check(pipe2(input, O_CLOEXEC) == 0 && pipe2(output, O_CLOEXEC) == 0, "pipe2");
     pid_t pid = fork();
     check(pid >= 0, "fork");
     if (pid == 0) {
+        check(dup2(input[0], 0) == 0 && dup2(output[1], 1) == 1, "dup2");
         if (uid >= 0) {
-            check(setgroups(0, NULL) == 0 || geteuid() != 0, "setgroups");
+            check(setgroups(0, NULL) == 0, "setgroups");
             check(setresgid((gid_t)uid, (gid_t)uid, (gid_t)uid) == 0, "setresgid");
             check(setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) == 0, "setresuid");
         }
-        dup2(atoi(words[0]), 0);
-        dup2(atoi(words[1]), 1);
-        signal(SIGPIPE, SIG_DFL);
-        execv(words[3], words + 3);
-        perror(words[3]);
+        execv(words[1], words + 1);
+        perror(words[1]);
         _exit(99);
     }
+    close(input[0]);
+    close(output[1]);
     children[child_count].pid = pid;
     children[child_count].uid = uid < 0 ? geteuid() : (uint32_t)uid;
     children[child_count].pidfd = pk_pidfd_open(pid);
     check(children[child_count].pidfd >= 0, "pidfd_open");
     child_count++;
-    printf("%d\n", (int)pid);
+    printf("%d %d %d\n", (int)pid, input[1], output[0]);
 }
 
 /// Packs the words up to each "--" as three lists.
@@ -245,6 +248,8 @@ int main(void)
         const char *verb = words[0];
         if (strcmp(verb, "spawn") == 0)
             spawn(words + 1);
+        else if (strcmp(verb, "close") == 0)
+            printf("%d\n", close(atoi(words[1])) | close(atoi(words[2])));
         else if (strcmp(verb, "begin") == 0)
             begin(words + 1);
         else if (strcmp(verb, "end") == 0)
