@@ -24,6 +24,12 @@ struct pk_injection {
 /// to an execve of its own, or it was one of those that an exit leaves for last.
 static const enum pk_inject_result again = PK_INJECT_RUNNING;
 
+static void pause_for(long nanoseconds)
+{
+    struct timespec pause = {.tv_nsec = nanoseconds};
+    nanosleep(&pause, NULL);
+}
+
 static enum pk_inject_result refuse(struct pk_tracee *tracee, enum pk_inject_refusal refusal, int error)
 {
     tracee->outcome->refusal = (int32_t)refusal;
@@ -62,25 +68,44 @@ static enum pk_inject_result attach_failed(struct pk_tracee *tracee, const struc
     return refuse(tracee, reason, error);
 }
 
+/// PTRACE_SEIZE; 0 or errno. EPERM is also said of a thread that is about to be gone, such as the leader while another
+/// thread, in its execve, takes its place: it must be said more than once.
+static int seize(pid_t tid, uint64_t options)
+{
+    for (int tries = 0;; tries++) {
+        if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(uintptr_t)options) != -1)
+            return 0;
+        if (errno != EPERM || tries == 3)
+            return errno;
+        pause_for(1000000);
+    }
+}
+
 /// Takes a thread of the process; `again` also when it was taken.
 static enum pk_inject_result attach(struct pk_tracee *tracee, const struct pk_status *self, bool *attached)
 {
     const struct pk_inject_order *order = tracee->order;
     tracee->outcome->stage = PK_INJECT_STAGE_ATTACH;
     const pid_t tid = pk_pick_thread(order->pid);
+    // None is seen alive also while one takes the leader's place.
     if (tid < 0)
-        return PK_INJECT_ENDED;
+        return pk_has_ended(order->pidfd) ? PK_INJECT_ENDED : again;
     tracee->tid = tid;
     struct pk_status status;
     if (pk_status_read(tid, &status) != 0)
         return again;
     pk_status_free(&status);
+    // A thread that was in its execve when it was taken has come out of it with the leader's number: it is ours already.
+    if (status.tracer == (uint32_t)gettid()) {
+        *attached = true;
+        return again;
+    }
     const enum pk_inject_refusal refusal = foresee(self, &status);
     if (refusal != PK_REFUSAL_NONE)
         return refuse(tracee, refusal, EPERM);
-    tracee->options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
-    if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(uintptr_t)tracee->options) == -1)
-        return attach_failed(tracee, self, errno);
+    const int error = seize(tid, tracee->options);
+    if (error)
+        return attach_failed(tracee, self, error);
     // The number is its own for as long as its parent has not reaped it; now it cannot change its meaning any more.
     if (pk_pidfd_signal(order->pidfd, 0) != 0)
         return PK_INJECT_ENDED;
@@ -129,13 +154,8 @@ static int put_back(struct pk_tracee *tracee)
     tracee->deadline = PK_NO_DEADLINE;
     int error = tracee->fault == -ESRCH ? -ESRCH : 0;
     // To a stop inside the kernel's signal delivery: only from there is an interrupted call restarted.
-    if (error == 0 && tracee->fault == 0) {
-        error = pk_request(tracee, PTRACE_INTERRUPT, 0, 0);
-        if (error == 0)
-            error = pk_request(tracee, PTRACE_CONT, 0, 0);
-        if (error == 0)
-            error = pk_to_event_stop(tracee);
-    }
+    if (error == 0 && tracee->fault == 0)
+        error = pk_to_event_stop(tracee, true);
     if (error == 0)
         error = pk_registers_set(tracee->tid, &tracee->found);
     if (error == 0)
@@ -201,9 +221,7 @@ static enum pk_inject_result attempt(struct pk_tracee *tracee, const struct pk_s
     if (!attached)
         return result;
     tracee->outcome->stage = PK_INJECT_STAGE_STOP;
-    int error = pk_request(tracee, PTRACE_INTERRUPT, 0, 0);
-    if (error == 0)
-        error = pk_to_event_stop(tracee);
+    int error = pk_to_event_stop(tracee, false);
     if (error == -ETIMEDOUT)
         return does_not_stop(tracee);
     tracee->outcome->stage = PK_INJECT_STAGE_CREDENTIALS;
@@ -227,8 +245,13 @@ static enum pk_inject_result attempt(struct pk_tracee *tracee, const struct pk_s
 
 static enum pk_inject_result inject(const struct pk_inject_order *order, struct pk_inject_outcome *outcome)
 {
-    struct pk_tracee fresh = {.order = order, .outcome = outcome, .home = -1};
-    fresh.deadline = pk_monotonic_ms() + order->deadline_ms;
+    const struct pk_tracee fresh = {
+        .order = order,
+        .outcome = outcome,
+        .deadline = pk_monotonic_ms() + order->deadline_ms,
+        .options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
+        .home = -1,
+    };
     struct pk_tracee tracee = fresh;
     struct pk_status self;
     int error = pk_status_read(0, &self);
@@ -240,9 +263,9 @@ static enum pk_inject_result inject(const struct pk_inject_order *order, struct 
             result = fail(&tracee, -ETIMEDOUT);
             break;
         }
+        pk_take_ended_threads(order->pid);
         tracee = fresh;
-        struct timespec pause = {.tv_nsec = 200000};
-        nanosleep(&pause, NULL);
+        pause_for(200000);
     }
     pk_status_free(&self);
     return result;

@@ -48,17 +48,22 @@ static bool is_end(const siginfo_t *info)
     return info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
 }
 
-/// Its end is only looked at: the server's reaper must still find it. A thread that is not the leader is nobody
-/// else's, and taken.
+/// Its end is only looked at: the server's reaper must still find it.
 static void note_end(struct pk_tracee *tracee, const siginfo_t *info)
 {
     tracee->fault = -ESRCH;
-    if (info->si_pid != tracee->order->pid) {
-        siginfo_t taken;
-        syscall(SYS_waitid, P_PID, info->si_pid, &taken, WEXITED | WNOHANG | __WALL | __WNOTHREAD, NULL);
-    } else if (info->si_code != CLD_EXITED && info->si_status == SIGSEGV) {
-        tracee->segv_at_exec = tracee->outcome->stage == PK_INJECT_STAGE_EXEC;
-    }
+    tracee->segv_at_exec = info->si_pid == tracee->order->pid && info->si_code != CLD_EXITED &&
+                           info->si_status == SIGSEGV && tracee->outcome->stage == PK_INJECT_STAGE_EXEC;
+}
+
+void pk_take_ended_threads(pid_t leader)
+{
+    siginfo_t info;
+    do {
+        info.si_pid = 0;
+        syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD, NULL);
+    } while (info.si_pid != 0 && info.si_pid != leader && is_end(&info) &&
+             syscall(SYS_waitid, P_PID, info.si_pid, &info, WEXITED | WNOHANG | __WALL | __WNOTHREAD, NULL) == 0);
 }
 
 static int classify(int status)
@@ -112,15 +117,20 @@ static bool is_signal(int stop)
     return stop > 0 && stop < PK_STOP_SYSCALL;
 }
 
-int pk_to_event_stop(struct pk_tracee *tracee)
+int pk_to_event_stop(struct pk_tracee *tracee, bool stands)
 {
-    for (;;) {
-        int stop = wait_for_stop(tracee);
-        if (stop < 0 || stop == PK_STOP_EVENT)
-            return stop < 0 ? stop : 0;
-        int error = pk_request(tracee, PTRACE_CONT, 0, is_signal(stop) ? (uint64_t)stop : 0);
+    for (uint64_t deliver = 0;;) {
+        // Each time: any other stop takes an interrupt that is pending with it (the kernel's ptrace_stop()).
+        int error = pk_request(tracee, PTRACE_INTERRUPT, 0, 0);
+        if (error == 0 && stands)
+            error = pk_request(tracee, PTRACE_CONT, 0, deliver);
         if (error)
             return error;
+        const int stop = wait_for_stop(tracee);
+        if (stop < 0 || stop == PK_STOP_EVENT)
+            return stop < 0 ? stop : 0;
+        deliver = is_signal(stop) ? (uint64_t)stop : 0;
+        stands = true;
     }
 }
 

@@ -52,12 +52,17 @@ int64_t pk_monotonic_ms(void);
 /// A ptrace(2) request that needs the tracee at a stop. 0 or -errno; -ESRCH also sets `fault`.
 int pk_request(struct pk_tracee *tracee, int request, uint64_t address, uint64_t data);
 /// Waits until it stands still where a signal would be taken: a resume from there restarts an interrupted call.
-int pk_to_event_stop(struct pk_tracee *tracee);
+/// `stands`: it is at another stop now.
+int pk_to_event_stop(struct pk_tracee *tracee, bool stands);
 /// Lets it run to the next entry or exit of a call, or the end of its execve. pk_stop or -errno.
 int pk_to_call_stop(struct pk_tracee *tracee, bool entry);
 /// Lets it make a call. The call's result; `fault` when it was not made.
 long pk_call(struct pk_tracee *tracee, long number, const long (*arguments)[6]);
 #define pk_remote(tracee, number, ...) pk_call((tracee), (number), &(const long[6]){__VA_ARGS__})
+
+/// Takes the ends of threads that were traced and were not the leader. They are nobody else's, and the process cannot
+/// end, nor come through an execve of its own, while one is left.
+void pk_take_ended_threads(pid_t leader);
 
 // inject_memory.c
 

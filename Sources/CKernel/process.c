@@ -24,17 +24,30 @@ static bool is_end(const siginfo_t *info)
     return info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
 }
 
-int pk_reap(int pidfd, struct pk_exit *exit)
+/// Looks without taking anything: 1 it has ended, 0 it has not, or -errno. A stopped tracee answers such a call with its
+/// stop even without WSTOPPED, and a stop that is taken here never reaches a tracer thread of ours (inject.h).
+static int look_for_end(int pidfd)
 {
     siginfo_t info;
-    struct rusage usage;
     info.si_pid = 0;
-    // Looked at first: a stopped tracee answers this call with its stop even without WSTOPPED, and a stop that is
-    // taken here never reaches a tracer thread of ours (inject.h).
     if (syscall(SYS_waitid, IDTYPE_PIDFD, pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
         return -errno;
-    if (info.si_pid == 0 || !is_end(&info))
-        return 0;
+    return info.si_pid != 0 && is_end(&info);
+}
+
+bool pk_has_ended(int pidfd)
+{
+    const int ended = look_for_end(pidfd);
+    return ended == 1 || ended == -ECHILD;
+}
+
+int pk_reap(int pidfd, struct pk_exit *exit)
+{
+    const int ended = look_for_end(pidfd);
+    if (ended != 1)
+        return ended;
+    siginfo_t info;
+    struct rusage usage;
     if (syscall(SYS_waitid, IDTYPE_PIDFD, pidfd, &info, WEXITED | WNOHANG, &usage) != 0)
         return -errno;
     *exit = (struct pk_exit){

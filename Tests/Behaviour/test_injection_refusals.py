@@ -11,7 +11,7 @@ import subprocess
 import injection
 import procfs
 import pytest
-from injection import errno_of, eventually, failed, refused, settled
+from injection import I386, errno_of, eventually, failed, refused, settled
 from support import NOBODY, ROOT, install
 
 CAP_SYS_PTRACE = "-sys_ptrace"
@@ -144,27 +144,6 @@ def test_a_32_bit_one(injector, tmp_path):
     assert injector.refuses(victim) == refused("not_supported")
     victim.say(b"x")
     assert victim.reap() == ("code", 5)
-
-
-def elf32(code):
-    """A program of these bytes at 0x8048054."""
-    base, size = 0x08048000, 84 + len(code)
-    header = b"\x7fELF\x01\x01\x01" + bytes(9)
-    for value, width in (
-        (2, 2), (3, 2), (1, 4), (base + 84, 4), (52, 4), (0, 4), (0, 4), (52, 2), (32, 2), (1, 2), (0, 2), (0, 2), (0, 2),
-    ):  # fmt: skip
-        header += value.to_bytes(width, "little")
-    for value in (1, 0, base, base, size, size, 7, 0x1000):
-        header += value.to_bytes(4, "little")
-    return header + code
-
-
-# write(1, "ready\n", 6); read(0, esp, 1); exit(5)
-I386 = elf32(
-    bytes.fromhex("b804000000 bb01000000 b9") + (0x08048054 + 47).to_bytes(4, "little")
-    + bytes.fromhex("ba06000000 cd80 b803000000 31db 89e1 ba01000000 cd80 b801000000 bb05000000 cd80".replace(" ", ""))
-    + bytes(47 - 47) + b"ready\n"
-)  # fmt: skip
 
 
 def test_the_process_has_ended(injector, zoo):

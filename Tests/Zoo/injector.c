@@ -7,7 +7,7 @@
 //   begin PID OPTION… -- CANDIDATE… -- WORD… -- NAME=VALUE…     -> the number of the injection
 //   end NUMBER                      -> result stage error refusal index unclean microseconds
 //   reap PID                        -> code N, or signal N, when it has ended
-//   state PID                       -> 1 if it can be reaped, else 0; as the server asks meanwhile
+//   look PID                        -> 1 if it has ended, else 0; it is asked all that the server asks meanwhile
 //   threads                         -> how many this process has
 #define _GNU_SOURCE
 #include "inject.h"
@@ -42,6 +42,8 @@ static struct {
     pid_t pid;
     int pidfd;
     uint32_t uid;
+    bool reaped;
+    struct pk_exit exit;
 } children[CHILDREN];
 static int child_count;
 
@@ -82,6 +84,7 @@ static void spawn(char **words)
     }
     close(input[0]);
     close(output[1]);
+    children[child_count].reaped = false;
     children[child_count].pid = pid;
     children[child_count].uid = uid < 0 ? geteuid() : (uint32_t)uid;
     children[child_count].pidfd = pk_pidfd_open(pid);
@@ -195,30 +198,29 @@ static void end(char **words)
            (now.tv_sec - job->begun.tv_sec) * 1000000 + (now.tv_nsec - job->begun.tv_nsec) / 1000);
 }
 
+/// What the server asks of a child at any time. Whether it has ended.
+static bool look(int child)
+{
+    struct pk_change change;
+    pk_next_change(&change);
+    if (children[child].reaped)
+        return true;
+    const int result = pk_reap(children[child].pidfd, &children[child].exit);
+    errno = -result;
+    check(result >= 0, "pk_reap");
+    return children[child].reaped = result == 1;
+}
+
 static void reap(char **words)
 {
     const int child = child_index(words[0]);
-    struct pk_exit exit;
     struct pollfd ready = {.fd = children[child].pidfd, .events = POLLIN};
     check(poll(&ready, 1, 20000) == 1, "it has not ended");
-    const int result = pk_reap(children[child].pidfd, &exit);
-    errno = -result;
-    check(result == 1, "pk_reap");
-    close(children[child].pidfd);
+    check(look(child), "pk_reap");
+    const struct pk_exit exit = children[child].exit;
+    // The pidfd stays open: an injection may be under way still.
     children[child] = children[--child_count];
     printf("%s %d\n", exit.by_signal ? "signal" : "code", exit.status);
-}
-
-static void state(char **words)
-{
-    struct pk_exit exit;
-    struct pk_change change;
-    const int child = child_index(words[0]);
-    pk_next_change(&change);
-    struct pollfd ready = {.fd = children[child].pidfd, .events = POLLIN};
-    const bool ended = poll(&ready, 1, 0) == 1;
-    // Before its end this must not take anything.
-    printf("%d\n", ended ? 1 : pk_reap(children[child].pidfd, &exit));
 }
 
 static void threads(void)
@@ -256,8 +258,8 @@ int main(void)
             end(words + 1);
         else if (strcmp(verb, "reap") == 0)
             reap(words + 1);
-        else if (strcmp(verb, "state") == 0)
-            state(words + 1);
+        else if (strcmp(verb, "look") == 0)
+            printf("%d\n", look(child_index(words[1])));
         else if (strcmp(verb, "threads") == 0)
             threads();
         else
