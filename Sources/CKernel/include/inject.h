@@ -124,6 +124,10 @@ int pk_inject_descriptor(const struct pk_injection *injection);
 /// child surely not traced any more.
 void pk_inject_end(struct pk_injection *injection);
 
+/// Whether it works here: tried on a child that does nothing, which takes a millisecond or two. If not, `refusal` or
+/// `error` says what is in the way.
+bool pk_inject_works(enum pk_inject_refusal *refusal, int *error);
+
 /// The capabilities that a child of this process has at most if it is started with `uid`, no file adding any.
 uint64_t pk_capabilities_of_child(uint32_t uid);
 
