@@ -134,7 +134,10 @@ int pk_to_event_stop(struct pk_tracee *tracee, bool stands)
     }
 }
 
-/// Takes it back from where it does not come to run: its cgroup is frozen. False if it came to run after all.
+/// What has been let go begins its call at once, unless its cgroup is frozen.
+enum { FROZEN_AFTER_MS = 2000 };
+
+/// Takes it back from where it does not come to run. False if it came to run after all.
 static bool park(struct pk_tracee *tracee, int *stop)
 {
     tracee->deadline = PK_NO_DEADLINE;
@@ -154,8 +157,9 @@ int pk_to_call_stop(struct pk_tracee *tracee, bool entry)
         int error = pk_request(tracee, PTRACE_SYSCALL, 0, deliver);
         if (error)
             return error;
-        // A call that has begun cannot be called back.
-        tracee->deadline = entry ? deadline : PK_NO_DEADLINE;
+        // A call that has begun cannot be called back; and there is no way back but by calls (PK_NO_DEADLINE).
+        const int64_t frozen_at = pk_monotonic_ms() + FROZEN_AFTER_MS;
+        tracee->deadline = entry && deadline > frozen_at ? frozen_at : entry ? deadline : PK_NO_DEADLINE;
         int stop = wait_for_stop(tracee);
         if (stop == -ETIMEDOUT && park(tracee, &stop))
             return -ETIMEDOUT;

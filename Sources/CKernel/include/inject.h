@@ -67,7 +67,7 @@ enum pk_inject_refusal {
     PK_REFUSAL_TRACED,            ///< by somebody else: a debugger, strace
     PK_REFUSAL_VFORK,             ///< in the middle of a vfork(2) until the deadline
     PK_REFUSAL_UNINTERRUPTIBLE,   ///< in state D until the deadline: a dead file server, a v1 freezer
-    PK_REFUSAL_FROZEN,            ///< its cgroup is
+    PK_REFUSAL_FROZEN,            ///< its cgroup is: it stops, and does not come to run for 2 s, or until the deadline
     PK_REFUSAL_SECCOMP,           ///< it has filters the server has not, and one might kill it for a call
     PK_REFUSAL_YAMA,              ///< kernel.yama.ptrace_scope is 2 or 3
     PK_REFUSAL_CREDENTIALS,       ///< not the ids or capabilities it was started with: a set-uid program, say
