@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -18,7 +19,17 @@ struct pk_injection {
     struct pk_inject_outcome *outcome;
     pthread_t thread;
     int done; ///< an eventfd(2)
+    sem_t go; ///< ends the pause
 };
+
+/// Tells the loop that there is something to see in `outcome`.
+static void tell(const struct pk_injection *injection)
+{
+    const uint64_t one = 1;
+    // The counter of an eventfd has room for it.
+    ssize_t written = write(injection->done, &one, sizeof one);
+    (void)written;
+}
 
 /// The thread that was taken has ended, which need not be the end of the process: another thread of it may have come
 /// to an execve of its own, or it was one of those that an exit leaves for last.
@@ -169,6 +180,11 @@ static enum pk_inject_result let_go(struct pk_tracee *tracee)
     const struct pk_inject_order *order = tracee->order;
     tracee->deadline = PK_NO_DEADLINE;
     int error = 0;
+    tracee->outcome->executed = 1;
+    if (order->pause_at_exec) {
+        tell(tracee->injection);
+        sem_wait(&tracee->injection->go);
+    }
     if (order->fresh) {
         tracee->outcome->stage = PK_INJECT_STAGE_SIGNALS;
         error = pk_make_fresh(tracee);
@@ -243,11 +259,13 @@ static enum pk_inject_result attempt(struct pk_tracee *tracee, const struct pk_s
     return done;
 }
 
-static enum pk_inject_result inject(const struct pk_inject_order *order, struct pk_inject_outcome *outcome)
+static enum pk_inject_result inject(struct pk_injection *injection)
 {
+    const struct pk_inject_order *order = injection->order;
     const struct pk_tracee fresh = {
+        .injection = injection,
         .order = order,
-        .outcome = outcome,
+        .outcome = injection->outcome,
         .deadline = pk_monotonic_ms() + order->deadline_ms,
         .options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
         .home = -1,
@@ -273,16 +291,13 @@ static enum pk_inject_result inject(const struct pk_inject_order *order, struct 
 
 static void *run(void *argument)
 {
-    const struct pk_injection *injection = argument;
+    struct pk_injection *injection = argument;
     // Pauses between looks at the child are shorter than the 50 us that timers are otherwise rounded to.
     prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
     prctl(PR_SET_NAME, "tracer", 0, 0, 0);
-    const enum pk_inject_result result = inject(injection->order, injection->outcome);
+    const enum pk_inject_result result = inject(injection);
     injection->outcome->result = (int32_t)result;
-    const uint64_t one = 1;
-    // The counter of a new eventfd has room for it.
-    ssize_t written = write(injection->done, &one, sizeof one);
-    (void)written;
+    tell(injection);
     return NULL;
 }
 
@@ -310,6 +325,7 @@ int pk_inject_begin(const struct pk_inject_order *order, struct pk_inject_outcom
     if (!new)
         return -ENOMEM;
     *new = (struct pk_injection){.order = order, .outcome = outcome, .done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    sem_init(&new->go, 0, 0);
     const int error = new->done < 0 ? -errno : start_thread(new);
     if (error) {
         if (new->done >= 0)
@@ -326,9 +342,18 @@ int pk_inject_descriptor(const struct pk_injection *injection)
     return injection->done;
 }
 
+void pk_inject_go(struct pk_injection *injection)
+{
+    uint64_t told;
+    ssize_t taken = read(injection->done, &told, sizeof told);
+    (void)taken;
+    sem_post(&injection->go);
+}
+
 void pk_inject_end(struct pk_injection *injection)
 {
     pthread_join(injection->thread, NULL);
+    sem_destroy(&injection->go);
     close(injection->done);
     free(injection);
 }

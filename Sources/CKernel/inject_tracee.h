@@ -12,6 +12,7 @@
 enum { PK_NO_DEADLINE = -1 };
 
 struct pk_tracee {
+    struct pk_injection *injection;
     const struct pk_inject_order *order;
     struct pk_inject_outcome *outcome;
     pid_t tid;

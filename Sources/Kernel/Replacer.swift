@@ -30,11 +30,14 @@ public final class Replacer {
 
     /// Replaces the child's program. A second one for the same child must wait until the first has ended.
     ///
-    /// - Parameter completion: called once, from the loop.
+    /// - Parameters:
+    ///   - atExec: called from the loop when the old program is gone; the new one begins when this has returned.
+    ///   - completion: called once, from the loop.
     public func replace(
-        _ child: LaunchedChild, by plan: ReplacePlan, completion: @escaping @MainActor (ReplaceOutcome) -> Void
+        _ child: LaunchedChild, by plan: ReplacePlan, atExec: @escaping @MainActor () -> Void = {},
+        completion: @escaping @MainActor (ReplaceOutcome) -> Void
     ) {
-        waiting.append(Replacement(child, plan, completion))
+        waiting.append(Replacement(child, plan, atExec: atExec, completion))
         // Never from inside this call.
         loop.later { self.beginWaiting() }
     }
@@ -55,6 +58,7 @@ public final class Replacer {
     private func watch(_ replacement: Replacement) {
         do throws(Errno) {
             try loop.add(replacement.descriptor, .readable) { _ in
+                guard replacement.isDecided else { return replacement.goOn() }
                 self.loop.remove(replacement.descriptor)
                 self.end(replacement, replacement.finish())
             }
@@ -66,11 +70,9 @@ public final class Replacer {
     /// There are no more watches for this user (epoll(7), max_user_watches).
     private func askAgain(_ replacement: Replacement) {
         loop.after(5) {
-            if replacement.isDecided {
-                self.end(replacement, replacement.finish())
-            } else {
-                self.askAgain(replacement)
-            }
+            if replacement.isDecided { return self.end(replacement, replacement.finish()) }
+            replacement.goOn()
+            self.askAgain(replacement)
         }
     }
 
@@ -86,15 +88,19 @@ public final class Replacer {
 private final class Replacement {
     let child: LaunchedChild
     let completion: @MainActor (ReplaceOutcome) -> Void
+    /// Nil when it has been called.
+    private var atExec: (@MainActor () -> Void)?
     private let plan: ReplacePlan
     private let due: Int64
     private let block: ReplaceBlock
     private var injection: OpaquePointer?
 
     init(
-        _ child: LaunchedChild, _ plan: ReplacePlan, _ completion: @escaping @MainActor (ReplaceOutcome) -> Void
+        _ child: LaunchedChild, _ plan: ReplacePlan, atExec: @escaping @MainActor () -> Void,
+        _ completion: @escaping @MainActor (ReplaceOutcome) -> Void
     ) {
         self.child = child
+        self.atExec = atExec
         self.plan = plan
         self.completion = completion
         due = EventLoop.now() + plan.deadline
@@ -112,6 +118,14 @@ private final class Replacement {
         order.pointee.cwd_descriptor = plan.directory?.raw ?? -1
         order.pointee.deadline_ms = Int32(clamping: max(due - EventLoop.now(), 0))
         try kernelResult(pk_inject_begin(order, block.outcome, &injection))
+    }
+
+    /// If the old program is gone, the new one begins.
+    func goOn() {
+        guard block.outcome.pointee.executed != 0, let atExec else { return }
+        self.atExec = nil
+        atExec()
+        pk_inject_go(injection)
     }
 
     /// The thread has nothing left to do but to end.
@@ -137,6 +151,7 @@ private final class ReplaceBlock {
         var start = pk_inject_order()
         start.image = UnsafeRawPointer(image.block.baseAddress)
         start.image_size = UInt64(image.block.count)
+        start.pause_at_exec = true
         start.fresh = plan.signals != nil
         start.ignored = plan.signals?.ignored ?? 0
         start.blocked = plan.signals?.blocked ?? 0

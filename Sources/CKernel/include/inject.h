@@ -98,6 +98,7 @@ struct pk_inject_order {
     uint64_t ignored, blocked; ///< signal sets: bit n-1 is signal n
     struct pk_credentials started;
     int32_t deadline_ms;
+    bool pause_at_exec; ///< the new program does not begin before pk_inject_go()
 };
 
 struct pk_inject_outcome {
@@ -106,6 +107,7 @@ struct pk_inject_outcome {
     volatile int32_t error;   ///< errno, when refused or failed
     volatile int32_t refusal; ///< pk_inject_refusal
     volatile int32_t index;   ///< which candidate
+    volatile int32_t executed; ///< the old program is gone
     volatile int32_t unclean; ///< replaced, but errno kept the new program from being as fresh as asked
 };
 
@@ -117,8 +119,12 @@ struct pk_injection;
 int pk_inject_begin(const struct pk_inject_order *order, struct pk_inject_outcome *outcome,
                     struct pk_injection **injection);
 
-/// Becomes readable when `outcome` is decided (an eventfd(2)).
+/// Becomes readable when `outcome` is decided, and before that at the pause (an eventfd(2)).
 int pk_inject_descriptor(const struct pk_injection *injection);
+
+/// Ends the pause: the old program is gone, everything it has written is where it wrote it, and nothing of the new one
+/// is there yet.
+void pk_inject_go(struct pk_injection *injection);
 
 /// Joins the tracer thread, which has nothing left to do once that is readable, and frees `injection`. Only then is the
 /// child surely not traced any more.
