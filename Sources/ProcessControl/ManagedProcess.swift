@@ -38,6 +38,8 @@ public final class ManagedProcess {
     var spec: SpawnSpec
     /// What it was last started with.
     var environment: Environment
+    /// What it was created with. More than that, and it is not its owner's any more: a set-uid program.
+    var credentials: ProcessCredentials?
 
     // The child.
     public internal(set) var pid: Int32?
@@ -51,6 +53,7 @@ public final class ManagedProcess {
 
     // What happened. Instants in ms since 1970.
     public internal(set) var startedAt: Int64?
+    public internal(set) var replacedAt: Int64?
     public internal(set) var exitedAt: Int64?
     public internal(set) var drainedAt: Int64?
     public internal(set) var exit: ExitStatus?

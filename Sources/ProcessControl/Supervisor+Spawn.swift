@@ -109,6 +109,7 @@ extension Supervisor {
             process.cgroup = containers?.take()
             plan.cgroup = process.cgroup?.directory.raw
             process.startsNow = start
+            process.credentials = ProcessCredentials(startedBy: plan)
             let child = try launcher.launch(plan, held: spec.hold) { [weak self] failure in
                 self?.startDecided(process, start, failure: failure)
             }

@@ -22,6 +22,7 @@ enum RecordEncoding {
             ("owner", ["uid": .integer(Int(process.owner.uid)), "gid": .integer(Int(process.owner.gid))]),
             ("session", process.session.map { .integer(Int($0)) } ?? .null),
             ("started_at", process.startedAt.map(JSONValue.integer) ?? .null),
+            ("replaced_at", process.replacedAt.map(JSONValue.integer) ?? .null),
             ("exited_at", process.exitedAt.map(JSONValue.integer) ?? .null),
             ("drained_at", process.drainedAt.map(JSONValue.integer) ?? .null),
             ("exit", exit(process.exit)),

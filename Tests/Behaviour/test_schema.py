@@ -12,7 +12,7 @@ import wire
 # Members whose value is another one on each run or machine; the shape around them is still compared.
 VOLATILE = {
     "instance", "pid", "ppid", "session", "uid", "gid", "cwd", "command", "cpu_us", "rss_kib", "containment", "method",
-    "exact", "signalled", "version", "socket", "release", "machine", "limits", "kernel", "started_at", "exited_at", "drained_at",
+    "exact", "signalled", "version", "socket", "release", "machine", "limits", "kernel", "started_at", "replaced_at", "exited_at", "drained_at",
     "deadline_at", "at", "usage", "counts",
 }
 

@@ -75,6 +75,8 @@ class Client:
         env_base: Optional[str] = None,
         cwd: Optional[BytesLike] = None,
         signals: Union[None, str, Signals] = None,
+        start_timeout: Optional[float] = None,
+        from_inside: Optional[bool] = None,
     ) -> Record:
         """Replace the program of a process; the process stays. A held one is started by it (``argv`` left out: the one
         it was created with).
@@ -88,6 +90,8 @@ class Client:
             "file": None if file is None else file_to_wire(file),
             "cwd": None if cwd is None else cwd_to_wire(cwd),
             "signals": signals.to_wire() if isinstance(signals, Signals) else signals,
+            "start_timeout_ms": None if start_timeout is None else milliseconds(start_timeout, "start_timeout"),
+            "from_inside": from_inside,
         }
         add_environment(params, env, env_base)
         return Record.from_wire(self.call("exec-replace", present(params)))

@@ -195,10 +195,18 @@ class Process:
         env_base: Optional[str] = None,
         cwd: Optional[BytesLike] = None,
         signals: Union[None, str, Signals] = None,
+        start_timeout: Optional[float] = None,
     ) -> Record:
         """Replace its program, as of ``Client.exec_replace``."""
         self.record = self._client.exec_replace(
-            self.id, argv, file=file, env=env, env_base=env_base, cwd=cwd, signals=signals
+            self.id,
+            argv,
+            file=file,
+            env=env,
+            env_base=env_base,
+            cwd=cwd,
+            signals=signals,
+            start_timeout=start_timeout,
         )
         return self.record
 
