@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 SCRATCH ?= .build
 export SCRATCH
 
-.PHONY: all run build test bench lint install clean
+.PHONY: all run build test test-pythons bench lint install clean
 
 all: build
 
@@ -22,6 +22,10 @@ build:
 ## test: every suite; installs what is missing; ends with "N passed, N failed"
 test:
 	@.ci/test
+
+## test-pythons: CPython's own tests of subprocess against ours, with every interpreter from 3.9 on that is found
+test-pythons: build
+	@PROCCTLD=$(abspath $(SCRATCH))/release/procctld python3 clients/python/tests/cpython/run.py --all
 
 ## bench: against C programs on this machine, in the same run
 bench: build

@@ -49,15 +49,6 @@ NO_SANITIZER static int set_signals(const struct pk_launch *launch, bool handler
     return 0;
 }
 
-NO_SANITIZER static int set_session(int32_t session)
-{
-    if (session == PK_SESSION_NEW) {
-        long result = pk_raw(SYS_setsid);
-        return result < 0 ? (int)result : 0;
-    }
-    return session == PK_SESSION_GROUP ? (int)pk_raw(SYS_setpgid, 0, 0) : 0;
-}
-
 NO_SANITIZER static int set_limit(const struct pk_limit *limit, bool only_raise)
 {
     struct {
@@ -92,13 +83,6 @@ NO_SANITIZER static int set_limits(const struct pk_launch *launch, bool descript
     return 0;
 }
 
-NO_SANITIZER static int set_directory(const struct pk_image *image)
-{
-    if (image->cwd_descriptor >= 0)
-        return (int)pk_raw(SYS_fchdir, image->cwd_descriptor);
-    return image->cwd ? (int)pk_raw(SYS_chdir, image->cwd) : 0;
-}
-
 /// All steps up to the gate or the execve. `*report` and `*gate` follow their descriptors as they are moved.
 NO_SANITIZER static int prepare(struct pk_slab *slab, int32_t *report, int32_t *gate)
 {
@@ -111,7 +95,7 @@ NO_SANITIZER static int prepare(struct pk_slab *slab, int32_t *report, int32_t *
     if ((error = set_signals(launch, slab->handlers_cleared)))
         return error;
     outcome->stage = PK_STAGE_SESSION;
-    if ((error = set_session(launch->session)))
+    if ((error = pk_step_session(launch, outcome)))
         return error;
     if (launch->umask >= 0)
         pk_raw(SYS_umask, launch->umask);
@@ -122,6 +106,10 @@ NO_SANITIZER static int prepare(struct pk_slab *slab, int32_t *report, int32_t *
     if ((error = set_limits(launch, false, &outcome->index)))
         return error;
     outcome->index = 0;
+    // A directory that came as a descriptor is like the one a child inherits: it may be closed to the ids it runs with.
+    outcome->stage = PK_STAGE_CWD;
+    if (launch->image.cwd_descriptor >= 0 && (error = (int)pk_raw(SYS_fchdir, launch->image.cwd_descriptor)))
+        return error;
     outcome->stage = PK_STAGE_GROUPS;
     if (launch->set_groups && (error = (int)pk_raw(SYS_setgroups, launch->group_count, launch->groups)))
         return error;
@@ -132,7 +120,8 @@ NO_SANITIZER static int prepare(struct pk_slab *slab, int32_t *report, int32_t *
     if (launch->set_uid && (error = (int)pk_raw(SYS_setresuid, launch->uid, launch->uid, launch->uid)))
         return error;
     outcome->stage = PK_STAGE_CWD;
-    if ((error = set_directory(&launch->image)))
+    const bool by_path = launch->image.cwd_descriptor < 0 && launch->image.cwd;
+    if (by_path && (error = (int)pk_raw(SYS_chdir, launch->image.cwd)))
         return error;
     if ((error = pk_step_descriptors(launch, report, gate, &outcome->stage, &outcome->index)))
         return error;

@@ -29,6 +29,8 @@ _Noreturn void pk_child_main(struct pk_slab *slab);
 int pk_above_targets(const struct pk_launch *launch);
 
 /// The steps, each in the file of its subject. They return 0 or -errno and set `*index` where it helps.
+/// The session and the process group.
+int pk_step_session(const struct pk_launch *launch, struct pk_outcome *outcome);
 int pk_step_descriptors(const struct pk_launch *launch, int32_t *report, int32_t *gate, volatile int32_t *stage,
                         volatile int32_t *index);
 int pk_step_exec(const struct pk_image *image, uint64_t blocked, volatile int32_t *index);

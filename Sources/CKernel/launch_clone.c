@@ -142,6 +142,7 @@ int pk_launch(const struct pk_launch *launch, struct pk_slab *slab, struct pk_ch
     slab->outcome.stage = PK_STAGE_CLONE;
     slab->outcome.error = 0;
     slab->outcome.index = 0;
+    slab->outcome.group = 0;
     slab->outcome.failed = 0;
     child->cgroup_refused = false;
 

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Glibc
-import Synchronization
 public import SystemPackage
 
 /// The group of one process tree. A program can leave it only with rights over the server's groups, so the tree is
 /// complete, whatever it forks and whoever its parents are.
 ///
-/// All files are reached from the directory's descriptor: neither a rename nor a new mount can lead elsewhere.
-public final class Cgroup: Sendable {
+/// All files are reached from the directory of the server's own group, and opened when they are needed: thousands of
+/// trees that only live hold no descriptors.
+public final class Cgroup {
     public let name: String
-    /// The directory, for CLONE_INTO_CGROUP (clone(2)).
-    public let directory: Descriptor
-    /// cgroup.events: EPOLLPRI (and EPOLLERR) when `populated` or `frozen` has changed since they were last read.
-    public let events: Descriptor
-    private let wasKilled = Atomic(false)
-
     private let hierarchy: CgroupHierarchy
+    private var directory: Descriptor?
+    private var events: Descriptor?
+    private var wasKilled = false
 
     init(name: String, in hierarchy: CgroupHierarchy) throws(Errno) {
         guard !name.isEmpty, name != ".", name != "..", !name.utf8.contains(where: { $0 == 0x2F || $0 == 0 }) else {
@@ -23,39 +20,90 @@ public final class Cgroup: Sendable {
         }
         let parent = hierarchy.directory.raw
         try systemCall { mkdirat(parent, name, 0o755) }
-        do throws(Errno) {
-            let directory = try hierarchy.directory.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-            self.events = try directory.open("cgroup.events", O_RDONLY).lifted()
-            self.directory = directory.lifted()
-        } catch {
-            _ = unlinkat(parent, name, AT_REMOVEDIR)
-            throw error
-        }
         self.name = name
         self.hierarchy = hierarchy
-        // An event counts from the last read.
-        _ = populated()
     }
 
-    /// Whether anything runs in the group or below it; zombies do not count. Also rearms `events`.
-    public func populated() -> Bool { event("populated 1") }
+    // MARK: What may stay open
+
+    /// The directory, for CLONE_INTO_CGROUP (clone(2)). Stays open until `closeFiles`.
+    public func directoryNumber() throws(Errno) -> CInt {
+        if let number = Self.number(of: directory) { return number }
+        let opened = try openDirectory().lifted()
+        let number = opened.raw
+        directory = consume opened
+        return number
+    }
+
+    /// cgroup.events: EPOLLPRI (and EPOLLERR) when `populated` or `frozen` has changed since they were last read. Stays
+    /// open until `closeFiles`.
+    public func eventsNumber() throws(Errno) -> CInt {
+        if let number = Self.number(of: events) { return number }
+        let opened = try open("cgroup.events", O_RDONLY).lifted()
+        let number = opened.raw
+        events = consume opened
+        return number
+    }
+
+    /// Not while anybody watches them.
+    public func closeFiles() {
+        directory = nil
+        events = nil
+    }
+
+    private static func number(of descriptor: borrowing Descriptor?) -> CInt? {
+        switch descriptor {
+        case .some(let open): open.raw
+        case .none: nil
+        }
+    }
+
+    // MARK: State
+
+    /// Whether anything runs in the group or below it; zombies do not count. Also rearms the events. If it cannot be
+    /// told, for want of a descriptor, something may run.
+    public func populated() -> Bool {
+        do throws(Errno) {
+            return try Self.lines(of: try eventsNumber()).contains("populated 1")
+        } catch {
+            return !Self.isGone(error)
+        }
+    }
 
     /// Whether it is as it was made, for another tree to be born in: not frozen, nothing made below it (each group
     /// below is a link of the directory), never killed. What is cloned into a group that was killed once dies at birth:
     /// the kernel compares the group's count of kills with that of the parent's group (seen on Linux 6.18).
     public func isPristine() -> Bool {
         var status = stat()
-        return !wasKilled.load(ordering: .relaxed) && fstat(directory.raw, &status) == 0 && status.st_nlink <= 2
-            && !frozen
+        return !wasKilled && fstatat(hierarchy.directory.raw, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+            && status.st_nlink <= 2 && !frozen
     }
 
-    /// Whether every process of the group has come to a stop (`freeze(true)` only asks for it). Also rearms `events`.
-    public var frozen: Bool { event("frozen 1") }
+    /// Whether every process of the group has come to a stop (`freeze(true)` only asks for it). Also rearms the events.
+    public var frozen: Bool {
+        if let number = Self.number(of: events) { return (try? Self.lines(of: number))?.contains("frozen 1") ?? false }
+        guard let file = try? open("cgroup.events", O_RDONLY) else { return false }
+        return (try? Self.lines(of: file.raw))?.contains("frozen 1") ?? false
+    }
+
+    private static func lines(of events: CInt) throws(Errno) -> [Substring] {
+        var bytes = InlineArray<128, UInt8>(repeating: 0)
+        let text = try withUnsafeMutableBytes(of: &bytes) { room throws(Errno) in
+            let count = try systemCall { pread(events, room.baseAddress, room.count, 0) }
+            return String(decoding: room.prefix(count), as: UTF8.self)
+        }
+        return text.split(separator: "\n")
+    }
+
+    /// Somebody has removed it: nothing runs in it.
+    private static func isGone(_ error: Errno) -> Bool { error == .noSuchFileOrDirectory || error.rawValue == ENODEV }
+
+    // MARK: Acts
 
     /// Kills the whole tree with SIGKILL, forks that are just happening included, frozen or not (cgroup.kill, Linux
     /// 5.14). ENOENT on an older kernel.
     public func kill() throws(Errno) {
-        wasKilled.store(true, ordering: .relaxed)
+        wasKilled = true
         try write("1", to: "cgroup.kill")
     }
 
@@ -64,6 +112,7 @@ public final class Cgroup: Sendable {
 
     /// The processes of the group and of groups made below it. Zombies are not among them.
     public func members() -> [pid_t] {
+        guard let directory = try? openDirectory() else { return [] }
         var found: [pid_t] = []
         collectMembers(of: directory, depth: 0, into: &found)
         return found
@@ -71,23 +120,25 @@ public final class Cgroup: Sendable {
 
     /// Removes the group and those below it. False: something runs in it, or it may not be removed; it stays.
     public func remove() -> Bool {
-        guard removeGroups(in: directory, depth: 0) else { return false }
+        if removeGroup(name, in: hierarchy.directory) { return true }
+        guard let directory = try? openDirectory(), removeGroups(in: directory, depth: 0) else { return false }
         return removeGroup(name, in: hierarchy.directory)
     }
 
-    private func write(_ text: String, to file: String) throws(Errno) {
-        let file = try directory.open(file, O_WRONLY)
-        let number = file.raw
-        try systemCall { Glibc.write(number, text, text.utf8.count) }
+    // MARK: Files
+
+    private func openDirectory() throws(Errno) -> Descriptor {
+        try hierarchy.directory.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     }
 
-    /// Whether `line` is in cgroup.events. Of a group that has been removed nothing is true (ENODEV).
-    private func event(_ line: String) -> Bool {
-        let number = events.raw
-        var bytes = [UInt8](repeating: 0, count: 128)
-        let room = bytes.count
-        guard let count = (try? systemCall { pread(number, &bytes, room, 0) }) else { return false }
-        return bytes[..<count].split(separator: 0x0A).contains { $0.elementsEqual(line.utf8) }
+    func open(_ file: String, _ flags: CInt) throws(Errno) -> Descriptor {
+        try hierarchy.directory.open("\(name)/\(file)", flags | O_NOFOLLOW)
+    }
+
+    private func write(_ text: String, to file: String) throws(Errno) {
+        let file = try open(file, O_WRONLY)
+        let number = file.raw
+        try systemCall { Glibc.write(number, text, text.utf8.count) }
     }
 }
 

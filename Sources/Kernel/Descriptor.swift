@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Glibc
+import Glibc
 public import SystemPackage
 
 /// An owned file descriptor: closed when its owner goes, moved but never copied.
@@ -28,12 +28,12 @@ public struct Descriptor: ~Copyable, Sendable {
     }
 
     /// Opens `path` (open(2)) with O_CLOEXEC added.
-    public static func open(_ path: String, _ flags: CInt, mode: mode_t = 0) throws(Errno) -> Descriptor {
+    public static func open(_ path: String, _ flags: CInt, mode: UInt32 = 0) throws(Errno) -> Descriptor {
         Descriptor(taking: try systemCall { Glibc.open(path, flags | O_CLOEXEC, mode) })
     }
 
     /// Opens `path` relative to this directory (openat(2)) with O_CLOEXEC added.
-    public borrowing func open(_ path: String, _ flags: CInt, mode: mode_t = 0) throws(Errno) -> Descriptor {
+    public borrowing func open(_ path: String, _ flags: CInt, mode: UInt32 = 0) throws(Errno) -> Descriptor {
         let directory = raw
         return Descriptor(taking: try systemCall { Glibc.openat(directory, path, flags | O_CLOEXEC, mode) })
     }

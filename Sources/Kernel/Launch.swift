@@ -13,7 +13,8 @@ public final class Launch {
     private let loop: EventLoop
     private let launcher: Launcher
     private var plan: LaunchPlan?
-    private let block: LaunchBlock
+    /// What the child reads; nil when nobody reads it any more.
+    private var block: LaunchBlock?
     private let slab: OpaquePointer
     /// Nil when it has ended.
     private var report: SharedDescriptor?
@@ -45,6 +46,9 @@ public final class Launch {
 
     /// Where the child is now: the step that a start which takes too long hangs in.
     public var stage: LaunchStage { LaunchStage(number: pk_slab_outcome(slab).pointee.stage) }
+
+    /// The group that was made for it (`LaunchPlan.Session.apart`). To be asked for when the start is decided.
+    public private(set) var groupApart: Int32?
 
     func watch() {
         do throws(Errno) {
@@ -89,7 +93,10 @@ public final class Launch {
         if let report { loop.remove(report.raw) }
         report = nil
         childHasParted()
+        // A held child has a copy.
+        block = nil
         let outcome = pk_slab_outcome(slab).pointee
+        if outcome.group != 0 { groupApart = outcome.group }
         var failure: LaunchFailure?
         if outcome.failed != 0 {
             failure = LaunchFailure(

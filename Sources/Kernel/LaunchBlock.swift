@@ -73,7 +73,8 @@ final class LaunchBlock {
         // Held: a copy of the table, since a copy of everything is made.
         start.unshare_above = gate == nil ? ascending[ascending.count - 1] + 1 : 0
         start.cgroup = plan.cgroup ?? -1
-        start.session = plan.session.rawValue
+        start.session = plan.session.number
+        if case .join(let group) = plan.session { start.group = group }
         start.terminal = plan.controllingTerminal ?? -1
         start.umask = plan.umask ?? -1
         start.set_nice = plan.nice != nil

@@ -66,8 +66,25 @@ public struct LaunchPlan {
         }
     }
 
-    public enum Session: Int32, Sendable {
+    /// Session and process group. setsid(2), setpgid(2).
+    public enum Session: Equatable, Sendable {
         case new, group, inherit
+        /// A group of its own that it does not lead: it may still make a session for itself.
+        case apart
+        /// This group, which must be one of the server's session.
+        case join(Int32)
+
+        var number: Int32 {
+            let session =
+                switch self {
+                case .new: PK_SESSION_NEW
+                case .group: PK_SESSION_GROUP
+                case .inherit: PK_SESSION_INHERIT
+                case .apart: PK_SESSION_APART
+                case .join: PK_SESSION_JOIN
+                }
+            return Int32(session.rawValue)
+        }
     }
 
     public var image: ProgramImage

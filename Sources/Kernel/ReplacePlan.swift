@@ -38,12 +38,12 @@ public struct ProcessCredentials: Sendable, Equatable {
     /// Those it could have had; capabilities(7).
     public var capabilities: UInt64
 
-    /// What a child that is started by `plan` has: this process's own where the plan says nothing.
-    public init(startedBy plan: LaunchPlan) {
-        user = plan.user ?? geteuid()
-        group = plan.group ?? getegid()
-        groups = plan.groups ?? Self.ownGroups()
-        capabilities = pk_capabilities_of_child(user)
+    /// What a child has that is started with these: this process's own where nothing is said.
+    public init(user: UInt32?, group: UInt32?, groups: [UInt32]?) {
+        self.user = user ?? geteuid()
+        self.group = group ?? getegid()
+        self.groups = groups ?? Self.ownGroups()
+        capabilities = pk_capabilities_of_child(self.user)
     }
 
     private static func ownGroups() -> [UInt32] {

@@ -5,11 +5,12 @@ import SystemPackage
 /// One output stream of a process: its pipe, the ring it is read into, and who waits for more.
 ///
 /// The pipe is read as soon as it has something, so that the program never waits for a reader, unless the ring is
-/// full and `whenFull` is `block`.
+/// full and `whenFull` says that it shall.
 public final class CapturedStream {
     /// What a read gives.
-    public enum Chunk {
-        case bytes([UInt8], offset: Int, atEnd: Bool)
+    public enum Chunk: Equatable {
+        /// `count` bytes from `offset` are in the ring now; `withBytes` lends them.
+        case bytes(offset: Int, count: Int, atEnd: Bool)
         /// The ring has moved on: `length` bytes from `offset` are gone.
         case gap(offset: Int, length: Int)
     }
@@ -29,12 +30,10 @@ public final class CapturedStream {
     private var kept: [ObjectIdentifier: Int] = [:]
     /// Called once, when the last holder of the pipe has closed it and everything is read, or when it was let go.
     var ended: (() -> Void)?
-    /// A terminal that nobody has open may be opened again as long as its program lives, and hanging it up would kill
-    /// a program that has merely closed its three before it ends (SIGHUP, pty(7)).
-    private var mayBeReopened: Bool
     private let isTerminal: Bool
-    /// How often, in ms, to look whether it has been.
-    private static let reopenPause: Int64 = 100
+    /// The terminal's other side, open here as long as its program lives: a program that has merely closed its three
+    /// may open them again (/dev/tty), and the master, which would say EIO meanwhile, stays readable (pty(7)).
+    private var slave: SharedDescriptor?
     /// More than a terminal holds.
     private static let terminalHolds = 65_536
 
@@ -50,16 +49,16 @@ public final class CapturedStream {
     /// the others.
     private static let turn = 65_536
 
-    /// `pipe` is a non-blocking read end.
+    /// `pipe` is a non-blocking read end, or the master of a terminal, whose `slave` is given then.
     init(
         loop: EventLoop, pipe: SharedDescriptor, limit: Int, whenFull: WhenFull, order: ArrivalOrder,
-        isTerminal: Bool = false
+        slave: SharedDescriptor? = nil
     ) throws(Errno) {
         self.loop = loop
         self.order = order
         self.whenFull = whenFull
-        self.isTerminal = isTerminal
-        mayBeReopened = isTerminal
+        self.slave = slave
+        isTerminal = slave != nil
         ring = OutputRing(capacity: limit)
         self.pipe = pipe
         try watch()
@@ -109,12 +108,13 @@ public final class CapturedStream {
     @discardableResult
     private func take(most: Int) -> Int? {
         guard let pipe else { return 0 }
-        if whenFull == .block, ring.room == 0 {
+        let allowance = allowance
+        if allowance == 0 {
             pause()
             return nil
         }
         do throws(Errno) {
-            let count = try ring.fill(most: most, overwriting: whenFull == .discardOldest) {
+            let count = try ring.fill(most: min(most, allowance)) {
                 buffer throws(Errno) in
                 try systemCall { Descriptor.read(pipe.raw, into: buffer) }
             }
@@ -131,15 +131,24 @@ public final class CapturedStream {
             return nil
         } catch {
             // EIO: a terminal's last holder has closed it. It says so after its last output.
-            if mayBeReopened { lookLater() } else { close() }
+            close()
             return 0
         }
     }
 
-    private func lookLater() {
-        unwatch()
-        loop.after(Self.reopenPause) { [weak self] in try? self?.watch() }
+    /// The bytes that may come in now without one being lost that somebody is to get.
+    private var allowance: Int {
+        switch whenFull {
+        case .discardOldest: return ring.capacity
+        case .block: return ring.room
+        case .blockWhileFollowed:
+            guard let least = kept.values.min() else { return ring.capacity }
+            return min(ring.capacity, ring.capacity - (ring.end - max(least, ring.start)))
+        }
     }
+
+    /// Whether the program waits when the ring is full.
+    private var waits: Bool { whenFull == .block || whenFull == .blockWhileFollowed && !kept.isEmpty }
 
     /// Something has happened to the program: what it wrote before comes first.
     func catchUp() {
@@ -161,7 +170,7 @@ public final class CapturedStream {
         guard let pipe else { return }
         if isTerminal { return takeWhatTheTerminalShows() }
         var left = Descriptor.bytesWaiting(in: pipe.raw)
-        if whenFull == .block, left > ring.room { ring.grow(by: left) }
+        if waits, left > allowance { ring.grow(by: left) }
         while left > 0, isOpen {
             guard let count = take(most: left), count > 0 else { break }
             left -= count
@@ -172,8 +181,8 @@ public final class CapturedStream {
 
     /// What is still on its way through a terminal is not counted by FIONREAD, but a read waits for it.
     private func takeWhatTheTerminalShows() {
-        mayBeReopened = false
-        if whenFull == .block { ring.grow(by: Self.terminalHolds) }
+        slave = nil
+        if waits { ring.grow(by: Self.terminalHolds) }
         var left = Self.terminalHolds
         while left > 0, isOpen, let count = take(most: left) { left -= count }
         if isOpen { try? watch() }
@@ -184,6 +193,7 @@ public final class CapturedStream {
         guard pipe != nil else { return }
         unwatch()
         pipe = nil
+        slave = nil
         changed()
         ended?()
         ended = nil
@@ -227,10 +237,26 @@ public final class CapturedStream {
     func peek(at offset: Int, limit: Int) -> Chunk? {
         if offset < ring.start { return .gap(offset: offset, length: ring.start - offset) }
         if offset < ring.end {
-            let bytes = ring.bytes(from: offset, limit: limit)
-            return .bytes(bytes, offset: offset, atEnd: !isOpen && offset + bytes.count == ring.end)
+            let count = min(limit, ring.end - offset)
+            return .bytes(offset: offset, count: count, atEnd: !isOpen && offset + count == ring.end)
         }
-        return isOpen ? nil : .bytes([], offset: offset, atEnd: true)
+        return isOpen ? nil : .bytes(offset: offset, count: 0, atEnd: true)
+    }
+
+    /// Lends the bytes of a chunk.
+    public func withBytes<Result>(
+        from offset: Int, count: Int, _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        ring.withBytes(from: offset, limit: count, body)
+    }
+
+    /// Copies the bytes of a chunk.
+    func bytes(from offset: Int, count: Int) -> [UInt8] { ring.bytes(from: offset, limit: count) }
+
+    /// How many bytes at the end of a chunk are the beginning of a character whose rest is missing.
+    func tail(from offset: Int, count: Int) -> Int {
+        let looked = min(count, UTF8Tail.longest)
+        return UTF8Tail.length(of: ring.bytes(from: offset + count - looked, limit: looked))
     }
 
     /// When the bytes of a stretch came.
@@ -243,13 +269,18 @@ public final class CapturedStream {
     /// `feed` has been sent everything before `offset`: what everybody has been sent is freed.
     func keep(from offset: Int, for feed: Feed) {
         kept[ObjectIdentifier(feed)] = offset
-        if let least = kept.values.min() { free(before: least) }
+        keptChanged()
     }
 
     /// `feed` has ended; the others decide.
     func keepNothing(for feed: Feed) {
         kept[ObjectIdentifier(feed)] = nil
+        keptChanged()
+    }
+
+    private func keptChanged() {
         if let least = kept.values.min() { free(before: least) }
+        if whenFull == .blockWhileFollowed, allowance > 0 { resume() }
     }
 
     /// Gives a chunk now or when there is one; after `timeout` ms an empty one.
@@ -259,18 +290,11 @@ public final class CapturedStream {
         let reader = PendingRead(offset: offset, limit: limit, timeout: timeout, completion: completion)
         if serve(reader) { return nil }
         if timeout <= 0 && !reader.holdsTail {
-            completion(.bytes([], offset: offset, atEnd: false))
+            completion(.bytes(offset: offset, count: 0, atEnd: false))
             return nil
         }
         readers[ObjectIdentifier(reader)] = reader
-        reader.timer = loop.after(max(timeout, 0)) { [weak self, weak reader] in
-            guard let self, let reader, self.readers.removeValue(forKey: ObjectIdentifier(reader)) != nil else {
-                return
-            }
-            // A part of a character that nobody completed in time goes out as it is.
-            reader.completion(
-                .bytes(self.ring.bytes(from: offset, limit: limit), offset: offset, atEnd: false))
-        }
+        reader.timer = loop.after(max(timeout, 0)) { [weak self, weak reader] in self?.timeIsUp(for: reader) }
         if reader.holdsTail { holdTail(reader) }
         return reader
     }
@@ -289,15 +313,15 @@ public final class CapturedStream {
     /// Answers a read if it can be answered. A part of a character at the end waits for its rest.
     private func serve(_ reader: PendingRead) -> Bool {
         guard let chunk = chunk(at: reader.offset, limit: reader.limit) else { return false }
-        guard case .bytes(let bytes, let offset, let atEnd) = chunk, !atEnd, !bytes.isEmpty else {
+        guard case .bytes(let offset, let count, let atEnd) = chunk, !atEnd, count > 0 else {
             reader.completion(chunk)
             return true
         }
-        let tail = UTF8Tail.length(of: bytes)
-        if tail == 0 || tail == bytes.count && bytes.count == reader.limit {
+        let tail = tail(from: offset, count: count)
+        if tail == 0 || tail == count && count == reader.limit {
             reader.completion(chunk)
-        } else if tail < bytes.count {
-            reader.completion(.bytes(Array(bytes.dropLast(tail)), offset: offset, atEnd: false))
+        } else if tail < count {
+            reader.completion(.bytes(offset: offset, count: count - tail, atEnd: false))
         } else {
             if !reader.holdsTail {
                 reader.holdsTail = true
@@ -311,13 +335,15 @@ public final class CapturedStream {
     /// 100 ms are enough for a program that writes a character in two parts, and short for a person.
     private func holdTail(_ reader: PendingRead) {
         loop.cancel(reader.timer)
-        reader.timer = loop.after(100) { [weak self, weak reader] in
-            guard let self, let reader, self.readers.removeValue(forKey: ObjectIdentifier(reader)) != nil else {
-                return
-            }
-            let bytes = self.ring.bytes(from: reader.offset, limit: reader.limit)
-            reader.completion(.bytes(bytes, offset: reader.offset, atEnd: false))
-        }
+        reader.timer = loop.after(100) { [weak self, weak reader] in self?.timeIsUp(for: reader) }
+    }
+
+    /// A part of a character that nobody completed in time goes out as it is.
+    private func timeIsUp(for reader: PendingRead?) {
+        guard let reader, readers.removeValue(forKey: ObjectIdentifier(reader)) != nil else { return }
+        let isThere = reader.offset >= ring.start && reader.offset < ring.end
+        let count = isThere ? min(reader.limit, ring.end - reader.offset) : 0
+        reader.completion(.bytes(offset: reader.offset, count: count, atEnd: false))
     }
 }
 

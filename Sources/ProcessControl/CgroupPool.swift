@@ -21,9 +21,9 @@ public final class CgroupPool {
     /// Tries it, with a child that ends at once.
     public static func childrenCanBeBorn(in hierarchy: CgroupHierarchy) -> Bool {
         guard let probe = try? hierarchy.make(name: "probe") else { return false }
-        let works = pk_clone_into_cgroup_works(probe.directory.raw)
-        _ = probe.remove()
-        return works
+        defer { _ = probe.remove() }
+        guard let directory = try? probe.directoryNumber() else { return false }
+        return pk_clone_into_cgroup_works(directory)
     }
 
     var canKill: Bool { hierarchy.canKill }
@@ -34,6 +34,12 @@ public final class CgroupPool {
         if let cgroup = free.popLast() { return cgroup }
         made += 1
         return try? hierarchy.make(name: "tree-\(made)")
+    }
+
+    /// The tree has been born. Of a few its files stay open, for the next one to be born there; thousands would use the
+    /// descriptors up.
+    func bornIn(_ cgroup: Cgroup, living: Int) {
+        if living > Self.freeKept { cgroup.closeFiles() }
     }
 
     /// Takes back one in which nothing runs. A program may have frozen it or made groups in it: such a one goes.

@@ -5,10 +5,14 @@ import Glibc
 public struct Environment {
     /// What was unset leaves an empty place.
     private var places: [[UInt8]] = []
-    private var positions: [[UInt8]: Int] = [:]
+    private var unset = 0
+    /// Where the names stand that it was made with. Nobody changes it: every program that inherits shares one.
+    private var made: [[UInt8]: Int] = [:]
+    /// Where those stand that came later, or came back.
+    private var added: [[UInt8]: Int] = [:]
 
     /// `NAME=value`, in the order given, each name once.
-    public var entries: [[UInt8]] { places.count == positions.count ? places : places.filter { !$0.isEmpty } }
+    public var entries: [[UInt8]] { unset == 0 ? places : places.filter { !$0.isEmpty } }
 
     public init() {}
 
@@ -17,31 +21,55 @@ public struct Environment {
         for entry in entries {
             guard let equals = entry.firstIndex(of: UInt8(ascii: "=")), equals > 0 else { continue }
             let name = Array(entry[..<equals])
-            if positions[name] == nil {
-                positions[name] = places.count
+            if made[name] == nil {
+                made[name] = places.count
                 places.append(entry)
             }
         }
     }
 
+    private func position(of name: [UInt8]) -> Int? {
+        if let position = added[name] { return position }
+        guard let position = made[name], !places[position].isEmpty else { return nil }
+        return position
+    }
+
     /// The value of a variable, if it is set.
     public func value(of name: String) -> [UInt8]? {
-        positions[Array(name.utf8)].map { Array(places[$0].dropFirst(name.utf8.count + 1)) }
+        position(of: Array(name.utf8)).map { Array(places[$0].dropFirst(name.utf8.count + 1)) }
     }
 
     /// Sets a variable, or unsets it.
     public mutating func set(_ name: [UInt8], to value: [UInt8]?) {
+        let position = position(of: name)
         guard let value else {
-            if let position = positions.removeValue(forKey: name) { places[position] = [] }
+            guard let position else { return }
+            places[position] = []
+            added[name] = nil
+            unset += 1
             return
         }
         let entry = name + [UInt8(ascii: "=")] + value
-        if let position = positions[name] {
+        if let position {
             places[position] = entry
         } else {
-            positions[name] = places.count
+            added[name] = places.count
             places.append(entry)
         }
+    }
+}
+
+/// What programs inherit of the server.
+extension Environment {
+    /// Where a program finds its id.
+    static let processName = Array("PROCCTL_PROCESS".utf8)
+
+    /// With a place for the id, so that the programs share one index of names.
+    init(inheritedFrom entries: [[UInt8]], socketPath: [UInt8]?) {
+        var environment = Environment(entries: entries.filter { !Self.isOfTheServerAlone($0) })
+        if let socketPath { environment.set(Array("PROCCTL_SOCKET".utf8), to: socketPath) }
+        environment.set(Self.processName, to: [])
+        self.init(entries: environment.entries)
     }
 
     /// Whether a variable was meant for the server alone, by its service manager (sd_listen_fds(3), sd_notify(3),

@@ -163,19 +163,21 @@ public final class Feed {
         case .gap(let offset, let length):
             advance(index, to: offset + min(length, left))
             return .gap(stream: cursor.name, offset: offset, length: min(length, left))
-        case .bytes(var bytes, let offset, let atEnd):
-            let reachesEnd = offset + bytes.count == cursor.stream.end
-            let tail = UTF8Tail.length(of: bytes)
-            if tail > 0, bytes.count < left, !(reachesEnd && (atEnd || cursor.tailIsDue)) {
-                if tail < bytes.count {
-                    bytes.removeLast(tail)
+        case .bytes(let offset, var count, let atEnd):
+            let reachesEnd = offset + count == cursor.stream.end
+            let tail = cursor.stream.tail(from: offset, count: count)
+            if tail > 0, count < left, !(reachesEnd && (atEnd || cursor.tailIsDue)) {
+                if tail < count {
+                    count -= tail
                 } else if reachesEnd {
                     cursors[index].tail = offset
                     return nil
                 }
                 // Else a limit so small that a character does not fit: it goes as bytes.
             }
-            advance(index, to: offset + bytes.count)
+            // Copied: to advance may free them.
+            let bytes = cursor.stream.bytes(from: offset, count: count)
+            advance(index, to: offset + count)
             return .output(stream: cursor.name, offset: offset, bytes: bytes)
         case nil: return nil
         }

@@ -38,8 +38,6 @@ public final class ManagedProcess {
     var spec: SpawnSpec
     /// What it was last started with.
     var environment: Environment
-    /// What it was created with. More than that, and it is not its owner's any more: a set-uid program.
-    var credentials: ProcessCredentials?
 
     // The child.
     public internal(set) var pid: Int32?

@@ -4,7 +4,8 @@ import Glibc
 /// The last bytes of a stream, addressed by their absolute offset in it.
 ///
 /// The memory is a shared anonymous mapping: pages come as they are written, a held child's clone does not copy
-/// its page tables (mmap(2)), and it goes back whole when the ring is emptied.
+/// its page tables (mmap(2)), and it goes back whole when the ring is emptied. A reader who keeps up empties it again
+/// and again: then the same few pages are written each time, and only those are kept.
 struct OutputRing: ~Copyable {
     /// The most bytes kept.
     private(set) var capacity: Int
@@ -13,6 +14,10 @@ struct OutputRing: ~Copyable {
     /// Offset behind the newest byte.
     private(set) var end = 0
     private var memory: UnsafeMutableRawPointer?
+    /// The offset that lies, or would lie, at the beginning of the memory.
+    private var origin = 0
+    /// What an emptied ring may go on holding: some reads of a full pipe.
+    private static let keptWhenEmpty = 256 << 10
 
     init(capacity: Int) { self.capacity = capacity }
 
@@ -27,15 +32,15 @@ struct OutputRing: ~Copyable {
         if let memory { munmap(memory, capacity) }
     }
 
-    /// Takes up to `most` bytes from `source`, which fills a buffer and returns how many bytes it gave. If
-    /// `overwriting`, the oldest bytes give way; else no more than `room` is asked for.
+    /// Takes up to `most` bytes from `source`, which fills a buffer and returns how many bytes it gave. Beyond `room`
+    /// the oldest bytes give way.
     mutating func fill<Failure: Error>(
-        most: Int, overwriting: Bool, from source: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+        most: Int, from source: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
     ) throws(Failure) -> Int {
         guard let memory = mapped() else { return try drop(most: most, from: source) }
-        let place = end % capacity
+        let place = place(of: end)
         // One stretch without a wrap: the rest comes with the next call.
-        let length = min(most, capacity - place, overwriting ? capacity : room)
+        let length = min(most, capacity - place)
         let count = try source(UnsafeMutableRawBufferPointer(start: memory + place, count: length))
         end += count
         if end - start > capacity { start = end - capacity }
@@ -47,7 +52,7 @@ struct OutputRing: ~Copyable {
         guard let memory, offset >= start, offset < end else { return [] }
         let length = min(limit, end - offset)
         return [UInt8](unsafeUninitializedCapacity: length) { buffer, initialized in
-            let place = offset % capacity
+            let place = place(of: offset)
             let first = min(length, capacity - place)
             let target = UnsafeMutableRawBufferPointer(buffer)
             target.copyMemory(from: UnsafeRawBufferPointer(start: memory + place, count: first))
@@ -59,11 +64,24 @@ struct OutputRing: ~Copyable {
         }
     }
 
+    /// Lends up to `limit` bytes from `offset`, as they lie here; only a stretch across the wrap is copied together.
+    func withBytes<Result>(from offset: Int, limit: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        let length = min(limit, end - offset)
+        guard let memory, offset >= start, length > 0 else { return body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        let place = place(of: offset)
+        if place + length <= capacity { return body(UnsafeRawBufferPointer(start: memory + place, count: length)) }
+        return bytes(from: offset, limit: limit).withUnsafeBytes(body)
+    }
+
     /// Frees what lies before `offset`.
     mutating func discard(before offset: Int) {
         start = min(max(start, offset), end)
-        if start == end { giveBack() }
+        if start < end { return }
+        if end - origin > Self.keptWhenEmpty { giveBack() }
+        origin = end
     }
+
+    private func place(of offset: Int) -> Int { (offset - origin) % capacity }
 
     /// Makes room for `extra` more bytes beyond what the capacity allows now.
     mutating func grow(by extra: Int) {
@@ -73,9 +91,10 @@ struct OutputRing: ~Copyable {
         giveBack()
         capacity = larger
         end = start
+        origin = start
         var taken = 0
         while taken < kept.count {
-            taken += fill(most: kept.count - taken, overwriting: false) { buffer in
+            taken += fill(most: kept.count - taken) { buffer in
                 kept.withUnsafeBytes {
                     buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[taken...][..<(taken + buffer.count)]))
                 }

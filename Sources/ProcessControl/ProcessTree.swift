@@ -33,17 +33,30 @@ extension Supervisor {
         }
         if process.isExited, remains[process.id] == nil { return [] }
         let snapshot = snapshot ?? look()
-        // Reaped, and its number is somebody else's: so are the session and the group of that number.
-        let isReused = process.child == nil && process.pid.map(snapshot.isReused) ?? false
         if scope == .group {
-            guard let group = process.processGroup else { return own }
-            return isReused ? [] : snapshot.members(ofGroup: group)
+            guard process.processGroup != nil else { return own }
+            return liveGroup(of: process, snapshot).map(snapshot.members) ?? []
         }
-        let session = process.spec.session == .new && !isReused ? process.pid : nil
+        var group = liveGroup(of: process, snapshot)
+        // Who joined a group does not own it.
+        if case .join = process.spec.session { group = nil }
         let found = snapshot.tree(
-            leader: process.child?.pid, session: session, mark: TreeSnapshot.mark(of: process.id))
+            leader: process.child?.pid, session: process.spec.session == .new ? group : nil, group: group,
+            mark: TreeSnapshot.mark(of: process.id))
         // A managed process is its own tree, even when it was started from within this one.
         return own + found.filter { table.process(pid: $0).map { $0 === process } ?? true }
+    }
+
+    /// The number of its group, and of its session if it has one of its own, as long as it means these.
+    private func liveGroup(of process: ManagedProcess, _ snapshot: TreeSnapshot) -> Int32? {
+        guard let group = process.processGroup else { return nil }
+        switch process.spec.session {
+        case .new, .group: return process.child == nil && snapshot.isReused(group) ? nil : group
+        // Nobody leads it, and a leader of that number is of another one.
+        case .apart: return snapshot.isReused(group) ? nil : group
+        // Others may have left it, and its number may be a new group's, once this process is gone.
+        case .join, .inherit: return process.child == nil ? nil : group
+        }
     }
 
     /// Exited processes of whose trees something lives.

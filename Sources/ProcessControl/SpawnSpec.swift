@@ -113,6 +113,8 @@ public enum WhenFull: String, CaseIterable, Sendable {
     case discardOldest = "discard-oldest"
     /// The program waits until somebody has read.
     case block
+    /// The program waits for lossless subscribers, and for nobody else: with none, the oldest bytes go.
+    case blockWhileFollowed = "block-while-followed"
 }
 
 /// A request to spawn.

@@ -108,7 +108,8 @@ extension Supervisor {
         guard cgroup.populated() else { return treeEmptied(process) }
         treeChanged(process)
         // No more watches: the cgroup stays, and is asked whenever somebody kills or waits.
-        try? loop.add(cgroup.events.raw, .priority) { [weak self] _ in
+        guard let events = try? cgroup.eventsNumber() else { return }
+        try? loop.add(events, .priority) { [weak self] _ in
             if !cgroup.populated() { self?.treeEmptied(process) }
         }
     }
@@ -116,7 +117,7 @@ extension Supervisor {
     /// Nothing runs in its cgroup any more.
     func treeEmptied(_ process: ManagedProcess) {
         guard let cgroup = process.cgroup else { return }
-        loop.remove(cgroup.events.raw)
+        if let events = try? cgroup.eventsNumber() { loop.remove(events) }
         process.cgroup = nil
         containers?.giveBack(cgroup)
         treeChanged(process)

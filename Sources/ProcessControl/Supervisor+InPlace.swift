@@ -14,7 +14,7 @@ extension Supervisor {
     private static let patience: Int64 = 1000
 
     func replaceInPlace(_ process: ManagedProcess, _ order: ReplaceOrder) throws(Refusal) {
-        guard let child = process.child, let credentials = process.credentials else {
+        guard let child = process.child else {
             throw .wrongState(reason: "exited", process: process.id, state: process.state)
         }
         let image: ProgramImage
@@ -23,6 +23,8 @@ extension Supervisor {
         } catch {
             throw refusal(LaunchFailure(stage: .exec, error: error), process, order)
         }
+        let spec = process.spec
+        let credentials = ProcessCredentials(user: spec.user, group: spec.group, groups: spec.groups)
         var plan = ReplacePlan(image: image, started: credentials, deadline: order.timeout)
         if case .descriptor(let directory) = order.program.directory { plan.directory = directory }
         switch order.signals {

@@ -57,11 +57,10 @@ extension Supervisor {
         var environment: Environment
         switch program.environmentBase {
         case .empty: environment = Environment()
-        case .keep: environment = kept ?? baseEnvironment
+        case .keep: environment = kept ?? inheritedEnvironment
         case .inherit:
-            environment = baseEnvironment
-            if let socketPath { environment.set(Array("PROCCTL_SOCKET".utf8), to: socketPath) }
-            environment.set(Array("PROCCTL_PROCESS".utf8), to: Array(String(process).utf8))
+            environment = inheritedEnvironment
+            environment.set(Environment.processName, to: Array(String(process).utf8))
         }
         if let terminal, program.environmentBase != .keep { environment.set(Array("TERM".utf8), to: terminal.kind) }
         for (name, value) in program.environment { environment.set(name, to: value) }
@@ -106,10 +105,8 @@ extension Supervisor {
             plan.mappings = try mappings(of: spec, &ends)
             plan.controllingTerminal = controllingTerminal(of: spec)
             fillIn(&plan, from: spec)
-            process.cgroup = containers?.take()
-            plan.cgroup = process.cgroup?.directory.raw
+            (process.cgroup, plan.cgroup) = takeCgroup()
             process.startsNow = start
-            process.credentials = ProcessCredentials(startedBy: plan)
             let child = try launcher.launch(plan, held: spec.hold) { [weak self] failure in
                 self?.startDecided(process, start, failure: failure)
             }
@@ -119,6 +116,14 @@ extension Supervisor {
             if let cgroup = process.cgroup { containers?.giveBack(cgroup) }
             throw .spawnFailed(error, path: path(of: error, in: spec))
         }
+    }
+
+    /// A cgroup for a tree to be born in, and the descriptor it is named by.
+    private func takeCgroup() -> (Cgroup?, CInt?) {
+        guard let cgroup = containers?.take() else { return (nil, nil) }
+        if let directory = try? cgroup.directoryNumber() { return (cgroup, directory) }
+        containers?.giveBack(cgroup)
+        return (nil, nil)
     }
 
     private func fillIn(_ plan: inout LaunchPlan, from spec: SpawnSpec) {
@@ -154,7 +159,13 @@ extension Supervisor {
             process.cgroup = nil
         }
         process.session = spec.session == .new ? child.pid : getsid(0)
-        process.processGroup = spec.session == .inherit ? nil : child.pid
+        process.processGroup =
+            switch spec.session {
+            case .new, .group: child.pid
+            case .inherit, .apart: nil
+            // The server's own is nobody's to signal as a whole.
+            case .join(let group): group == getpgrp() ? nil : group
+            }
         table.setPid(child.pid, of: process)
         do throws(Errno) {
             try loop.add(child.pidfd.raw, [.readable, .edge]) { [weak self] _ in self?.reap(process) }
@@ -172,11 +183,11 @@ extension Supervisor {
     }
 
     private func stream(
-        _ pipe: SharedDescriptor, of process: ManagedProcess, isTerminal: Bool = false
+        _ pipe: SharedDescriptor, of process: ManagedProcess, slave: SharedDescriptor? = nil
     ) throws(Errno) -> CapturedStream {
         let stream = try CapturedStream(
             loop: loop, pipe: pipe, limit: process.spec.outputLimit, whenFull: process.spec.whenFull,
-            order: process.arrivalOrder, isTerminal: isTerminal)
+            order: process.arrivalOrder, slave: slave)
         stream.ended = { [weak self] in self?.checkDrained(process) }
         return stream
     }
@@ -184,7 +195,9 @@ extension Supervisor {
     /// What goes into the program: its terminal, or the pipe that is its stdin.
     private func takeInput(_ ends: ServerEnds, of process: ManagedProcess) throws(Errno) {
         if let terminal = ends.terminal {
-            process.terminal = try stream(terminal.master, of: process, isTerminal: true)
+            // A number of its own, out of the way of those that starts copy.
+            let slave = SharedDescriptor(try Descriptor.duplicate(terminal.slave.raw))
+            process.terminal = try stream(terminal.master, of: process, slave: slave)
             process.terminalMaster = terminal.master
             process.terminal?.ended = { [weak self, weak process] in
                 guard let process else { return }
@@ -217,7 +230,9 @@ extension Supervisor {
         }
         loop.cancel(start.timer)
         process.startsNow = nil
+        if let group = process.child?.launch.groupApart { process.processGroup = group }
         table.markLiving(process)
+        if let cgroup = process.cgroup { containers?.bornIn(cgroup, living: table.living.count) }
         announce(process)
         if process.spec.hold {
             _ = process.lifecycle.take(.heldReady)

@@ -13,12 +13,10 @@ public final class Supervisor {
     public let limits: Limits
     /// This server among all that ever ran; ids of processes are unique within it.
     public let instance: String
-    /// The environment that programs inherit.
-    let baseEnvironment: Environment
+    /// The environment that programs inherit, with a place for each one's id.
+    let inheritedEnvironment: Environment
     let serverUID: UInt32
     let serverGID: UInt32
-    /// The socket, as programs find it in PROCCTL_SOCKET.
-    let socketPath: [UInt8]?
     let homeDirectory: [UInt8]?
     let programDescriptorLimit: LaunchPlan.Limit
     let nullDevice: SharedDescriptor
@@ -51,6 +49,7 @@ public final class Supervisor {
     public struct Settings {
         public var instance: String
         public var environment: [[UInt8]]
+        /// As programs find it in PROCCTL_SOCKET.
         public var socketPath: [UInt8]?
         public var limits = Limits()
         /// RLIMIT_NOFILE before the server raised its own.
@@ -75,11 +74,9 @@ public final class Supervisor {
         replacer = Replacer(loop: loop)
         limits = settings.limits
         instance = settings.instance
-        baseEnvironment = Environment(
-            entries: settings.environment.filter { !Environment.isOfTheServerAlone($0) })
+        inheritedEnvironment = Environment(inheritedFrom: settings.environment, socketPath: settings.socketPath)
         serverUID = geteuid()
         serverGID = getegid()
-        socketPath = settings.socketPath
         homeDirectory = Descriptor.currentDirectory()
         programDescriptorLimit = LaunchPlan.Limit(
             resource: UInt32(RLIMIT_NOFILE.rawValue), soft: UInt64(settings.descriptorLimit.rlim_cur),
@@ -125,8 +122,9 @@ public final class Supervisor {
 
     /// Whether anything lives that an idle server would abandon.
     public var hasLiving: Bool { table.all.contains { !$0.isExited } }
-    /// When the youngest unreleased record ended, in ms since 1970.
-    public var lastExit: Int64? { table.all.compactMap(\.exitedAt).max() }
+    /// When the youngest unreleased record that somebody may ask for ended, in ms since 1970. A process that ended with
+    /// its connection was that one's alone.
+    public var lastExit: Int64? { table.all.lazy.filter { $0.reason != .connection }.compactMap(\.exitedAt).max() }
 
     // MARK: Children
 
@@ -173,10 +171,15 @@ public final class Supervisor {
             case .stopped(let signal):
                 process.stopSignal = signal
                 for (_, stream) in process.streams { stream.catchUp() }
+                // The kernel keeps the last change only (waitid(2)): between two stops it has gone on.
+                if process.state == .stopped { becameRunning(process) }
                 if process.lifecycle.take(.stopped) { tell(.stopped(signal: signal), of: process) }
-            case .continued:
-                if process.lifecycle.take(.continued) { tell(.continued, of: process) }
+            case .continued: becameRunning(process)
             }
         }
+    }
+
+    private func becameRunning(_ process: ManagedProcess) {
+        if process.lifecycle.take(.continued) { tell(.continued, of: process) }
     }
 }

@@ -39,8 +39,9 @@ struct TreeSnapshot {
     /// process, no group and no session has it: then nothing of the old one's is left.
     func isReused(_ pid: Int32) -> Bool { pids.contains(pid) }
 
-    /// What lives below `leader`, in its session, or carries the mark, and what lives below those; without `leader`.
-    func tree(leader: Int32?, session: Int32?, mark: [UInt8]) -> [Int32] {
+    /// What lives below `leader`, in its session or group, or carries the mark, and what lives below those; without
+    /// `leader`.
+    func tree(leader: Int32?, session: Int32?, group: Int32?, mark: [UInt8]) -> [Int32] {
         var queue: [Int32] = []
         var seen: Set<Int32> = []
         func add(_ found: [ProcStat]?) {
@@ -50,6 +51,7 @@ struct TreeSnapshot {
         }
         if let leader { add(byParent[leader]) }
         if let session { add(bySession[session]) }
+        if let group { add(byGroup[group]) }
         add(byMark[mark])
         var next = 0
         while next < queue.count {

@@ -25,6 +25,9 @@ final class Connection {
     private var inputEnded = false
     private var phase = Phase.open
     private var flushDue = false
+    private var shrinkDue = false
+    /// Something has been queued since the queue's memory was last looked at.
+    private var queueIsBusy = false
     private var interest: EventLoop.Events = .readable
     private var whenFlushed: (() -> Void)?
     /// Answers that wait for room: large ones that many waits get at once are made when they can leave.
@@ -141,7 +144,8 @@ final class Connection {
     /// Its replies are not being read: no further request is started.
     var isCongested: Bool { queue.count >= server.limits.sendQueue }
     /// So much is queued that output waits.
-    var isFullOfOutput: Bool { queue.count >= server.limits.outputQueue }
+    var isFullOfOutput: Bool { queuedBytes >= server.limits.outputQueue }
+    var queuedBytes: Int { queue.count }
     /// Bytes read beyond the last message.
     var hasBufferedInput: Bool { reader.bufferedBytes > 0 }
 
@@ -158,6 +162,7 @@ final class Connection {
     /// Queues one message, framed as the peer frames its own.
     func send(_ write: (inout [UInt8]) -> Void) {
         guard phase == .open || phase == .handingOver else { return }
+        queueIsBusy = true
         if (reader.framing ?? .lines) == .lines {
             queue.append { bytes in
                 write(&bytes)
@@ -200,11 +205,25 @@ final class Connection {
             whenFlushed = nil
             return act()
         }
+        shrinkLater()
         answerDeferred()
         if !isFullOfOutput { subscriptions.pump() }
         dialogue.proceed()
         updateInterest()
         endIfDone()
+    }
+
+    /// The memory of a large burst is kept as long as more follows within a second.
+    private func shrinkLater() {
+        guard queue.isEmpty, queue.isLarge, !shrinkDue else { return }
+        shrinkDue = true
+        queueIsBusy = false
+        server.loop.after(1000) { [weak self] in
+            guard let self else { return }
+            shrinkDue = false
+            if !queueIsBusy { queue.shrink() }
+            shrinkLater()
+        }
     }
 
     private func updateInterest() {

@@ -34,25 +34,26 @@ extension Server {
             at: Int(offset ?? 0), limit: Int(limit ?? Int64(limits.readDefault)), timeout: timeout ?? 0
         ) { chunk in
             let arrivals = wantsArrivals ? Optional(Self.arrivals(of: chunk, in: stream)) : Optional.none
-            call.succeed { Self.write(chunk, process: process.id, stream: name, arrivals, into: &$0) }
+            call.succeed { Self.write(chunk, of: stream, process: process.id, name: name, arrivals, into: &$0) }
         }
         if let pending { call.wait { stream.cancel(pending) } }
     }
 
     /// By hand: this is the reply that is made by the megabyte.
     private static func write(
-        _ chunk: CapturedStream.Chunk, process: Int, stream: String, _ arrivals: JSONValue?, into bytes: inout [UInt8]
+        _ chunk: CapturedStream.Chunk, of stream: CapturedStream, process: Int, name: String,
+        _ arrivals: JSONValue?, into bytes: inout [UInt8]
     ) {
         func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
-        add("{\"process\":\(process),\"stream\":\"\(stream)\",\"offset\":")
+        add("{\"process\":\(process),\"stream\":\"\(name)\",\"offset\":")
         switch chunk {
         case .gap(let offset, let length):
             add("\(offset),\"gap\":{\"offset\":\(offset),\"length\":\(length)},\"next_offset\":\(offset + length)")
             add(",\"end\":false")
-        case .bytes(let data, let offset, let atEnd):
+        case .bytes(let offset, let count, let atEnd):
             add("\(offset),")
-            JSONData.writeMember(data, into: &bytes)
-            add(",\"next_offset\":\(offset + data.count),\"end\":\(atEnd)")
+            stream.withBytes(from: offset, count: count) { JSONData.writeMember($0, into: &bytes) }
+            add(",\"next_offset\":\(offset + count),\"end\":\(atEnd)")
         }
         if let arrivals {
             add(",\"arrivals\":")
@@ -63,9 +64,9 @@ extension Server {
 
     /// When the bytes of a chunk came: from which offset on, and in which order among the process's streams.
     private static func arrivals(of chunk: CapturedStream.Chunk, in stream: CapturedStream) -> JSONValue {
-        guard case .bytes(let bytes, let offset, _) = chunk, !bytes.isEmpty else { return [] }
+        guard case .bytes(let offset, let count, _) = chunk, count > 0 else { return [] }
         return .array(
-            stream.arrivals(from: offset, to: offset + bytes.count).map { entry in
+            stream.arrivals(from: offset, to: offset + count).map { entry in
                 [
                     "offset": .integer(max(entry.offset, offset)), "at": .integer(entry.at),
                     "order": .integer(entry.order),

@@ -26,18 +26,35 @@ struct ProgramDecoding {
         return .candidates(candidates)
     }
 
-    /// Names have no "=" and are not empty; null unsets.
+    /// An object, or pairs of name and value, whose names need not be UTF-8. Null unsets.
     func environment(_ cursor: JSONCursor) throws(JSONMismatch) -> [(name: [UInt8], value: [UInt8]?)] {
         var environment: [(name: [UInt8], value: [UInt8]?)] = []
-        for (name, value) in try cursor.members() {
-            let bytes = Array(name.utf8)
-            if bytes.isEmpty || bytes.contains(UInt8(ascii: "=")) || bytes.contains(0) {
-                throw value.mismatch(
-                    expected: "the name of a variable: not empty, without \"=\" and U+0000", found: "\"\(name)\"")
+        if cursor.value.kind == .array {
+            for pair in try cursor.elements() {
+                let both = try pair.elements(maximum: 2)
+                guard both.count == 2 else { throw pair.mismatch(expected: "[name, value]", found: "\(both.count)") }
+                environment.append((try variableName(both[0].cString(), both[0]), try variableValue(both[1])))
             }
-            environment.append((bytes, value.value.kind == .null ? nil : try value.cString()))
+        } else {
+            for (name, value) in try cursor.members() {
+                environment.append((try variableName(Array(name.utf8), value), try variableValue(value)))
+            }
         }
         return environment
+    }
+
+    /// Not empty, without "=" and NUL. environ(7).
+    private func variableName(_ name: [UInt8], _ place: JSONCursor) throws(JSONMismatch) -> [UInt8] {
+        if name.isEmpty || name.contains(UInt8(ascii: "=")) || name.contains(0) {
+            throw place.mismatch(
+                expected: "the name of a variable: not empty, without \"=\" and U+0000",
+                found: "\"\(String(decoding: name, as: UTF8.self))\"")
+        }
+        return name
+    }
+
+    private func variableValue(_ cursor: JSONCursor) throws(JSONMismatch) -> [UInt8]? {
+        cursor.value.kind == .null ? nil : try cursor.cString()
     }
 
     func directory(_ cursor: JSONCursor) throws(JSONMismatch) -> ProgramSpec.Directory {

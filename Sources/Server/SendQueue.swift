@@ -20,9 +20,17 @@ struct SendQueue {
             }
             sent += taken
         }
-        // A large burst's memory is given back.
-        bytes.removeAll(keepingCapacity: bytes.capacity <= 64 << 10)
+        bytes.removeAll(keepingCapacity: true)
         sent = 0
+    }
+
+    /// More memory than an idle connection should keep. To get it anew for each of many large replies costs a page fault
+    /// for every 4 KiB of them.
+    var isLarge: Bool { bytes.capacity > 64 << 10 }
+
+    /// Gives a large burst's memory back, if nothing is queued.
+    mutating func shrink() {
+        if isLarge, bytes.isEmpty { bytes = [] }
     }
 
     /// Moves what is left to the front once more has been sent than is left: each byte is moved at most once.

@@ -66,15 +66,28 @@ struct SpawnDecoding {
         if let cursor = parameters.member("rlimits") { spec.limits = try identity.limits(cursor) }
         if let cursor = parameters.member("no_new_privileges") { spec.noNewPrivileges = try cursor.boolean() }
         if let cursor = parameters.member("session") {
-            spec.session =
-                switch try cursor.oneOf(["new", "group", "inherit"]) {
-                case "group": .group
-                case "inherit": .inherit
-                default: .new
-                }
+            spec.session = try session(cursor)
             if spec.terminal != nil, spec.session != .new {
-                throw cursor.mismatch(expected: "\"new\" beside \"pty\"", found: "\"\(spec.session)\"")
+                throw cursor.mismatch(expected: "\"new\" beside \"pty\"", found: "another session")
             }
+        }
+    }
+
+    /// A word, or `{"group": PGID}` for a process group that exists.
+    private func session(_ cursor: JSONCursor) throws(JSONMismatch) -> LaunchPlan.Session {
+        if cursor.value.kind == .object {
+            try cursor.requireObject(allowing: ["group"])
+            let group = try cursor.requiredMember("group", expected: "a process group's number")
+            return .join(Int32(try group.integer(1...Int64(Int32.max))))
+        }
+        guard cursor.value.kind == .string else {
+            throw cursor.mismatch(expected: "a word, or {\"group\": …} with a process group's number")
+        }
+        return switch try cursor.oneOf(["new", "group", "apart", "inherit"]) {
+        case "group": .group
+        case "apart": .apart
+        case "inherit": .inherit
+        default: .new
         }
     }
 

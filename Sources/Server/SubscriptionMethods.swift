@@ -8,7 +8,7 @@ import ProcessControl
 extension Server {
     var subscriptionMethods: [Method] {
         [
-            Method("subscribe", Member.optional("processes", "events", "from", "lossless", "streams")) {
+            Method("subscribe", Member.optional("processes", "events", "from", "lossless", "streams", "stall_ms")) {
                 [unowned self] in try subscribe($0, $1)
             },
             Method("unsubscribe", [.required("subscription", "the id of a subscription")]) {
@@ -29,6 +29,7 @@ extension Server {
                 uniqueKeysWithValues: try cursor.members().map { ($0.key, Int(try $0.value.integer(0...Int64.max))) })
         }
         let isLossless = try parameters.ifPresent("lossless") { try $0.boolean() } ?? false
+        let stall = try parameters.ifPresent("stall_ms") { try $0.integer(1...ServerLimits.longest) }
         let subscriptions = call.connection.subscriptions
         if subscriptions.count >= limits.subscriptions {
             throw Refusal.limitReached(name: "subscriptions", maximum: limits.subscriptions)
@@ -36,7 +37,7 @@ extension Server {
         let processes = try supervisor.select(selector, for: call.peer.uid)
         let request = Subscriptions.Request(
             processes: processes, selector: selector, events: events ?? Set(ProcessEvent.names), streams: streams,
-            from: from, isLossless: isLossless)
+            from: from, isLossless: isLossless, stall: stall ?? limits.stall)
         let subscription = subscriptions.begin(request, viewer: call.peer.uid)
         call.succeed([
             "subscription": .integer(subscription.id),

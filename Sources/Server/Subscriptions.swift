@@ -9,6 +9,8 @@ import ProcessControl
 final class Subscription {
     let id: Int
     let isLossless: Bool
+    /// How long, in ms, a lossless one may take nothing.
+    let stall: Int64
     /// It names its processes, and their leases do not run while it is open.
     let holdsLeases: Bool
     var feeds: [ObjectIdentifier: Feed] = [:]
@@ -17,10 +19,11 @@ final class Subscription {
     /// What a feed waits for that ends in half a character.
     var tailTimers: [ObjectIdentifier: Kernel.Timer] = [:]
 
-    init(id: Int, isLossless: Bool, holdsLeases: Bool) {
+    init(id: Int, isLossless: Bool, stall: Int64, holdsLeases: Bool) {
         self.id = id
         self.holdsLeases = holdsLeases
         self.isLossless = isLossless
+        self.stall = stall
     }
 }
 
@@ -55,13 +58,14 @@ final class Subscriptions {
         var streams: Set<String>?
         var from: [String: Int]?
         var isLossless: Bool
+        var stall: Int64
     }
 
     func begin(_ request: Request, viewer: UInt32) -> Subscription {
         lastID += 1
         let namesProcesses = if case .these = request.selector { true } else { false }
         let subscription = Subscription(
-            id: lastID, isLossless: request.isLossless, holdsLeases: namesProcesses)
+            id: lastID, isLossless: request.isLossless, stall: request.stall, holdsLeases: namesProcesses)
         subscriptions[subscription.id] = subscription
         for process in request.processes { follow(process, subscription, request, isNew: false) }
         if case .these = request.selector { return subscription }
@@ -114,9 +118,13 @@ final class Subscriptions {
     private func wake(_ feed: Feed, of subscription: Subscription) {
         guard isReady.insert(ObjectIdentifier(feed)).inserted else { return }
         ready.append((subscription, feed))
+        pumpLater()
+    }
+
+    /// At the end of the round: replies that this round makes leave first.
+    private func pumpLater() {
         guard !pumpDue else { return }
         pumpDue = true
-        // At the end of the round: replies that this round makes leave first.
         server.loop.later { [weak self] in
             self?.pumpDue = false
             self?.pump()
@@ -130,10 +138,18 @@ final class Subscriptions {
         pump()
     }
 
-    /// Sends what may be sent, a piece of each feed in turn.
+    /// Sends what may be sent, a piece of each feed in turn. After a good piece others have theirs: what one connection
+    /// is told must not hold up what all the others ask.
     func pump() {
+        guard !pumpDue else { return }
         var heldBack: [(subscription: Subscription, feed: Feed)] = []
-        while !connection.isFullOfOutput, let (subscription, feed) = ready.popFirst() {
+        let before = connection.queuedBytes
+        while !connection.isFullOfOutput {
+            if connection.queuedBytes - before >= server.limits.outputPiece {
+                pumpLater()
+                break
+            }
+            guard let (subscription, feed) = ready.popFirst() else { break }
             if unanswered.contains(feed.process.id) {
                 heldBack.append((subscription, feed))
                 continue
@@ -183,7 +199,7 @@ final class Subscriptions {
     private func watchForStalls() {
         guard connection.isFullOfOutput else { return }
         for (subscription, _) in ready where subscription.isLossless && subscription.stallTimer == nil {
-            subscription.stallTimer = server.loop.after(server.limits.stall) { [weak self, weak subscription] in
+            subscription.stallTimer = server.loop.after(subscription.stall) { [weak self, weak subscription] in
                 guard let self, let subscription, end(subscription.id) else { return }
                 let params: JSONValue = ["subscription": .integer(subscription.id), "reason": "stalled"]
                 connection.send(notification(method: "subscription_ended", params: params))

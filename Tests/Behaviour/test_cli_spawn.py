@@ -61,6 +61,20 @@ def test_an_option_for_each_parameter(recorder, name):
     assert request["params"]["argv"] == ["prog", "-x"]
 
 
+@pytest.mark.parametrize("word, wanted", [("apart", "apart"), ("new", "new"), ("4711", {"group": 4711})])
+def test_session_by_word_or_by_group(recorder, word, wanted):
+    command, server = recorder()
+    command("spawn", "--session", word, "--", "prog")
+    assert server.requests[0]["params"]["session"] == wanted
+
+
+def test_a_session_that_is_none(recorder):
+    command, _ = recorder()
+    for word in ("old", "0", "-1", "99999999999"):
+        done = command.run("spawn", "--session=" + word, "--", "prog")
+        assert done.returncode != 0 and b"--session" in done.stderr, done
+
+
 def test_no_parameter_is_forgotten():
     elsewhere = {"argv", "env", "env_base", "cwd", "fds"}
     assert parameters("spawn") == set(SPAWN) | elsewhere

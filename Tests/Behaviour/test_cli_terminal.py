@@ -6,6 +6,7 @@ import json
 import procfs
 import wire
 from cli_support import Terminal, binary, cli, shell  # noqa: F401
+from seat import job
 
 
 def test_the_program_has_the_terminal(cli):
@@ -37,21 +38,6 @@ def test_control_backslash_and_the_default_action(cli):
         terminal.until("st=131\r\n")
 
 
-def test_control_z_and_fg(cli):
-    with shell(cli) as terminal:
-        terminal.type('"$procctl" run -- sh -c "echo p""id=\\$\\$=; read line; echo got \\$line"\n')
-        terminal.until("pid=")
-        program = int(terminal.until("="))
-        terminal.type("\x1a")
-        terminal.until("ready> ")
-        wire.wait_until(lambda: procfs.stat(program)["state"] == "T", what="the program to stop")
-        terminal.type("fg\n")
-        wire.wait_until(lambda: procfs.stat(program)["state"] != "T", what="the program to go on")
-        terminal.type("word\n")
-        terminal.until("got word\r\n")
-        terminal.until("ready> ")
-
-
 def test_a_new_size_is_told(cli):
     with shell(cli) as terminal:
         script = "trap 'stty size' WINCH; echo be\"\"gun; while :; do sleep 0.02; done"
@@ -65,9 +51,7 @@ def test_a_new_size_is_told(cli):
 
 def test_hanging_up_ends_the_program(cli):
     with shell(cli) as terminal:
-        terminal.type('"$procctl" run -- sh -c "echo p""id=\\$\\$=; exec sleep 1000"\n')
-        terminal.until("pid=")
-        program = int(terminal.until("="))
+        program = job(terminal, "exec sleep 1000")
     wire.wait_until(lambda: not procfs.alive(program), what="the program to end with its terminal")
 
 

@@ -60,14 +60,18 @@ def test_vim_after_attach(window, cli, tmp_path):
     assert "\x1b" not in (tmp_path / "text").read_text() and "[" not in (tmp_path / "text").read_text()
 
 
+def show(window, cli, attach, *program):
+    """A program in the window: run there, or spawned elsewhere and attached to."""
+    if attach:
+        window.procctl("attach %s" % cli("spawn", "--pty", *program).strip())
+    else:
+        window.procctl("run " + " ".join(program))
+
+
 @pytest.mark.parametrize("attach", [False, True])
 def test_less(window, cli, tmp_path, attach):
     (tmp_path / "lines").write_text("".join("line %d\n" % n for n in range(1, 501)))
-    program = "less %s/lines" % tmp_path
-    if attach:
-        window.procctl('attach %s' % cli("spawn", "--pty", *program.split()).strip())
-    else:
-        window.procctl('run %s' % program)
+    show(window, cli, attach, "less", "%s/lines" % tmp_path)
     window.until("^line 23$")
     window.keys("Space")
     window.until("^line 46$")
@@ -82,11 +86,7 @@ def test_less(window, cli, tmp_path, attach):
 
 @pytest.mark.parametrize("attach", [False, True])
 def test_python(window, cli, attach):
-    program = ["python3", "-q"]
-    if attach:
-        window.procctl('attach %s' % cli("spawn", "--pty", *program).strip())
-    else:
-        window.procctl('run %s' % " ".join(program))
+    show(window, cli, attach, "python3", "-q")
     window.until("^>>>")
     window.command("6 * 7")
     window.until("^42$")
@@ -101,8 +101,9 @@ def test_python(window, cli, attach):
     has_ended(window, 3)
 
 
-def test_a_new_size_arrives(window):
-    window.procctl('run env PS1=inner: sh')
+@pytest.mark.parametrize("attach", [False, True])
+def test_a_new_size_arrives(window, cli, attach):
+    show(window, cli, attach, "env", "PS1=inner:", "sh")
     window.until("^inner:")
     window.command("stty size")
     window.until("^24 80$")
@@ -113,8 +114,9 @@ def test_a_new_size_arrives(window):
     has_ended(window, 5)
 
 
-def test_control_c_ends_what_is_in_the_foreground(window):
-    window.procctl('run env PS1=inner: bash --norc --noprofile')
+@pytest.mark.parametrize("attach", [False, True])
+def test_control_c_ends_what_is_in_the_foreground(window, cli, attach):
+    show(window, cli, attach, "env", "PS1=inner:", "bash", "--norc", "--noprofile")
     window.until("^inner:")
     window.command("(echo be''gun; exec sleep 1000)")
     window.until("^begun")

@@ -123,6 +123,7 @@ def test_no_argv_runs_what_ran_last_once_more(client, zoo):
     assert replace(client, record["id"])["argv"] == ["first", "x"]
     read_until(client, record["id"], b"ready\nready\n")
     assert replace(client, record["id"], "second", file=[zoo("waits")])["argv"] == ["second"]
+    read_until(client, record["id"], b"ready\n" * 3)
     assert replace(client, record["id"])["argv"] == ["second"]
     assert read_until(client, record["id"], b"ready\n" * 4) == b"ready\n" * 4
     assert get(client, record["id"])["generation"] == 4

@@ -81,7 +81,7 @@ def handled(record):
 SPOILT = """
 import fcntl, os, signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-signal.pthread_sigmask_of(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGUSR2])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGUSR2])
 os.kill(os.getpid(), signal.SIGUSR2)
 signal.setitimer(signal.ITIMER_REAL, 3600)
 os.set_blocking(1, False)

@@ -158,8 +158,10 @@ def test_the_signal_of_a_resize_reaches_the_foreground(client, zoo):
     code = (
         "import signal, os\n"
         "signal.signal(signal.SIGWINCH, lambda *_: None)\n"
+        # Blocked until it is waited for: one that came before signal.pause() would be waited for in vain.
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})\n"
         "print('ready', flush=True)\n"
-        "signal.pause()\n"
+        "signal.sigwait({signal.SIGWINCH})\n"
         "print(os.get_terminal_size())\n"
     )
     record = on_terminal(client, ["python3", "-c", code])

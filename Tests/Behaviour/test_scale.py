@@ -45,6 +45,25 @@ def test_a_thousand_alive_at_once(fresh, zoo):
     assert not server.leftovers()
 
 
+def test_what_lives_holds_one_descriptor(fresh, zoo):
+    """Of thousands that only live the server has the pidfd: a limit of 20,000 descriptors is enough for 10,000 processes.
+    Their cgroups' files are opened again when somebody asks for members, kills or they end."""
+    server = fresh()
+    with server.connect() as client:
+        params = {"argv": [zoo("waits")], "stdout": "null", "stderr": "null"}
+        before = len(procfs.descriptors(server.pid))
+        few, lots = 64, 400
+        ids = []
+        for _ in range(lots // 100):
+            ids += [answer["result"]["id"] for answer in client.batch([("spawn", params)] * 100)]
+        held = len(procfs.descriptors(server.pid)) - before
+        assert held <= lots + 2 * few + 8, held
+        last = client.request("get", {"process": ids[-1], "members": True})
+        assert [member["pid"] for member in last["members"]] == [last["pid"]]
+        assert all(entry["survivors"] == [] for entry in kill(client, "all", signal="TERM", wait=True))
+        wire.wait_until(lambda: len(procfs.descriptors(server.pid)) - before <= 2 * few + 8)
+
+
 def test_a_thousand_captured_at_once(fresh, zoo):
     """With two pipes each: more descriptors than the usual soft limit."""
     server = fresh()

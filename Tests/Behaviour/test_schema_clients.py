@@ -31,7 +31,7 @@ COMMANDS = {
     "resize": ("resize", {"process": "<process>", "rows": "<rows>", "cols": "<columns>"}),
     # A subscription lives as long as the command: it is ended with it, and starts where the process is.
     "subscribe": ("events", {
-        "processes": "<processes>", "events": "--event", "from": "", "lossless": "", "streams": ""}),
+        "processes": "<processes>", "events": "--event", "from": "", "lossless": "", "streams": "", "stall_ms": ""}),
     "unsubscribe": ("events", {"subscription": ""}),
     "list": ("ps", {"processes": "<processes>", "state": "--state", "name": "--name", "labels": "--label"}),
     "get": ("inspect", {"process": "<process>", "members": "", "holders": ""}),

@@ -102,3 +102,11 @@ def test_no_idle_exit_with_something_left(place, zoo):
             client.request("kill", {"processes": held["id"], "signal": "KILL", "wait": True})
         with server.connect() as client:
             assert client.request("get", {"process": held["id"]})["state"] == "exited"
+
+
+def test_what_ended_with_its_connection_keeps_no_server(place, zoo):
+    """As after a `procctl run` that was killed: nobody is left to ask for the record."""
+    with Started(server_command("--socket", place / "s", "--idle-exit-ms", "100"), place / "s") as server:
+        with server.connect() as client:
+            spawn(client, [zoo("waits")], lifetime="connection", stop={"signal": "KILL"})
+        assert server.process.wait(wire.PATIENCE) == 0

@@ -81,6 +81,14 @@ def test_environment_bytes(client, zoo):
     assert probe(client, zoo, env={"RAW": wire.base64_of(raw)})["env"][b"RAW"] == raw
 
 
+def test_environment_as_pairs(client, zoo):
+    """A name that is not UTF-8 cannot be that of a member of an object."""
+    env = [["A", "1"], [wire.base64_of(b"\xff\xfe"), wire.base64_of(b"\xfd")], ["PATH", None], ["A", "2"]]
+    seen = probe(client, zoo, env=env)["env"]
+    assert seen[b"A"] == b"2" and seen[b"\xff\xfe"] == b"\xfd" and b"PATH" not in seen
+    assert probe(client, zoo, env=[], env_base="empty")["env"] == {}
+
+
 def test_a_caller_can_hide_the_server(client, zoo):
     seen = probe(client, zoo, env={"PROCCTL_SOCKET": None, "PROCCTL_PROCESS": None})["env"]
     assert b"PROCCTL_SOCKET" not in seen and b"PROCCTL_PROCESS" not in seen

@@ -5,10 +5,13 @@ import os
 import pwd
 import resource
 import signal
+import sys
 
 import procfs
 import pytest
-from support import NOBODY, ROOT, can, failure, mask_of, probe, spawn, start_failure
+from support import (
+    NOBODY, ROOT, can, failure, kill, mask_of, output_of, probe, read_until, spawn, start_failure,
+)
 
 UID, GID = os.getuid(), os.getgid()
 UNLIMITED = -1
@@ -233,7 +236,77 @@ def test_the_servers_group(server, client, zoo):
     assert (seen["session"], seen["pgid"]) == tuple(procfs.stat(server.pid)[key] for key in ("session", "pgid"))
 
 
-@pytest.mark.parametrize("session", ["new", "group", "inherit"])
+def test_a_group_apart(server, client, zoo):
+    """Nobody leads it, so whoever is in it can still become a session's leader."""
+    seen = probe(client, zoo, session="apart")
+    servers = procfs.stat(server.pid)
+    assert seen["session"] == servers["session"] and seen["pgid"] not in (seen["pid"], servers["pgid"])
+    assert not procfs.alive(seen["pgid"]) and not procfs.children(server.pid)
+    script = "import os; os.setsid(); print(os.getsid(0) == os.getpgrp() == os.getpid())"
+    assert output_of(client, [sys.executable, "-c", script], session="apart")[1] == b"True\n"
+
+
+def test_groups_apart_are_apart_from_each_other(server, client, zoo):
+    """What a program does to its whole group reaches what it has started, and nobody else."""
+    other = spawn(client, [zoo("waits")], session="apart")
+    record, _ = output_of(client, ["sh", "-c", "sleep 1000 & kill -KILL 0"], session="apart")
+    assert record["exit"]["signal"] == signal.SIGKILL
+    assert procfs.alive(server.pid) and procfs.alive(other["pid"])
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_the_group_apart_can_be_killed(client, zoo, hold):
+    record = spawn(client, ["sh", "-c", "sleep 1000 & echo $!; wait"], session="apart", hold=hold)
+    if hold:
+        record = client.request("exec-replace", {"process": record["id"]})
+    child = int(read_until(client, record["id"], b"\n").split()[0])
+    assert procfs.stat(child)["pgid"] == procfs.stat(record["pid"])["pgid"]
+    (entry,) = kill(client, record["id"], signal="KILL", scope="group", wait=True)
+    assert sorted(entry["signalled"]) == sorted([record["pid"], child]) and entry["survivors"] == []
+
+
+def test_joining_a_group(client, zoo):
+    leader = spawn(client, [zoo("waits")], session="group")
+    seen = probe(client, zoo, session={"group": leader["pid"]})
+    assert seen["pgid"] == leader["pid"] and seen["session"] == leader["session"]
+    member = spawn(client, [zoo("waits")], session={"group": leader["pid"]})
+    (entry,) = kill(client, member["id"], signal="KILL", wait=True)
+    assert entry["signalled"] == [member["pid"]] and procfs.alive(leader["pid"]), "its tree is not the group"
+    member = spawn(client, [zoo("waits")], session={"group": leader["pid"]})
+    (entry,) = kill(client, member["id"], signal="KILL", scope="group", wait=True)
+    assert member["pid"] in entry["signalled"]
+    assert client.request("kill", {"processes": member["id"], "signal": "KILL", "scope": "group"})
+
+
+def test_a_group_that_cannot_be_joined(server, client, zoo):
+    """setpgid(2): not one of another session, nor one that is not there."""
+    other = spawn(client, [zoo("waits")])
+    for group in (other["pid"], 4194303):
+        start_failure(client, [zoo("probe")], "session", "EPERM", session={"group": group})
+    assert probe(client, zoo, session={"group": procfs.stat(server.pid)["pgid"]})["pgid"] == procfs.stat(server.pid)["pgid"]
+
+
+def test_the_servers_group_is_not_killed_for_who_joined_it(server, client, zoo):
+    record = spawn(client, [zoo("waits")], session={"group": procfs.stat(server.pid)["pgid"]})
+    (entry,) = kill(client, record["id"], signal="KILL", scope="group")
+    assert entry["signalled"] == [record["pid"]] and procfs.alive(server.pid)
+
+
+@pytest.mark.skipif(not ROOT, reason="needs two users")
+def test_a_passed_directory_may_be_closed_to_the_user(client, zoo, room):
+    """It is like the one a child inherits. One given by its path is entered with the program's ids."""
+    closed = room / "closed"
+    closed.mkdir(mode=0o700)
+    descriptor = os.open(closed, os.O_PATH | os.O_CLOEXEC)
+    try:
+        seen = probe(client, zoo, descriptors=[descriptor], cwd={"fd": 0}, user=NOBODY, group=NOBODY, groups=[])
+    finally:
+        os.close(descriptor)
+    assert seen["cwd"] == os.fsencode(os.path.realpath(closed))
+    start_failure(client, [zoo("probe")], "cwd", "EACCES", cwd=str(closed), user=NOBODY, group=NOBODY, groups=[])
+
+
+@pytest.mark.parametrize("session", ["new", "group", "apart", "inherit"])
 def test_the_record_has_the_session(server, client, zoo, session):
     record = spawn(client, [zoo("waits")], session=session)
     assert record["session"] == procfs.stat(record["pid"])["session"]

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import wire
+from subscriptions import names, subscribe, told
 from support import get, kill, spawn, wait_one
 
 
@@ -14,6 +15,21 @@ def test_a_program_that_stops_itself_at_once_is_seen_stopped(client, turn):
     wire.wait_until(lambda: get(client, record["id"])["state"] == "stopped", what="the stop to be seen")
     kill(client, record["id"], signal="CONT")
     assert wait_one(client, record["id"])["exit"] == {"code": 5}
+
+
+def test_going_on_and_stopping_again_are_both_told(client, connect):
+    """However close they are: of a stop that follows at once the kernel tells the stop alone."""
+    record = spawn(client, ["sleep", "1000"])
+    listener = connect()
+    subscribe(listener, record["id"], events=["stopped", "continued", "exited"])
+    kill(client, record["id"], signal="STOP", scope="process")
+    assert names(told(listener, "stopped")) == ["stopped"]
+    for turn in range(20):
+        for number in ("CONT", "STOP"):
+            client.start("kill", {"processes": [record["id"]], "signal": number, "scope": "process"})
+        assert names(told(listener, "stopped")) == ["continued", "stopped"], turn
+    kill(client, record["id"], signal="KILL")
+    assert names(told(listener, "exited")) in (["exited"], ["continued", "exited"])
 
 
 def test_a_held_process_that_is_stopped_starts_stopped(client):

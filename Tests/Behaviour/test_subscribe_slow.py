@@ -163,6 +163,57 @@ def test_at_the_exit_everything_is_there(client, connect, zoo):
     assert names(notes) == ["output", "exited", "drained"] and len(told_bytes(notes)) == 40000
 
 
+def test_one_that_stalls_is_ended(client, connect, zoo):
+    """After its time the program goes on without it; it may subscribe again where it stood."""
+    lazy, eager = connect(), connect()
+    subscription = subscribe(lazy, "all", lossless=True, events=["output"], stall_ms=300)
+    patient = subscribe(eager, "all", lossless=True, events=["output", "drained"], stall_ms=3_600_000)
+    record = spawn(client, [zoo("floods"), str(4 * MIB)], output=BLOCK)
+    tally = Tally().drain(eager)
+    assert patient and tally.received == 4 * MIB and tally.gaps == 0
+    notes = told(lazy, "subscription_ended")
+    assert notes[-1][1] == {"subscription": subscription, "reason": "stalled"}
+    reached = len(told_bytes(notes[:-1]))
+    assert 0 < reached < 4 * MIB
+    subscribe(lazy, record["id"], lossless=True, **{"from": {"stdout": reached}})
+    after = Tally()
+    after.offset = reached
+    after.drain(lazy)
+    assert reached + after.received + after.lost == 4 * MIB and after.lost > 0
+
+
+def test_block_while_followed(client, connect, zoo):
+    """Without a lossless subscriber the oldest bytes go. With one the program waits for it, and what it has been sent
+    stays readable as long as there is room.
+    """
+    rule = {"limit": 65536, "when_full": "block-while-followed"}
+    alone = spawn(client, [zoo("floods"), str(2 * MIB)], output=rule)
+    stream = drained(client, alone["id"])["streams"]["stdout"]
+    assert (stream["start"], stream["end"]) == (2 * MIB - 65536, 2 * MIB)
+    listener = connect()
+    subscribe(listener, "all", lossless=True, events=["output", "drained"])
+    record = spawn(client, [zoo("floods"), str(4 * MIB)], output=rule)
+    assert stands_still(client, record["id"]) < 4 * MIB
+    tally = Tally()
+    while not (tally.ended and tally.offset == 4 * MIB):
+        name, params = listener.notification()
+        if params["process"] == record["id"]:
+            tally.take({"method": name, "params": params})
+    assert tally.received == 4 * MIB and tally.gaps == 0
+    stream = drained(client, record["id"])["streams"]["stdout"]
+    assert stream["end"] - stream["start"] >= 65536
+
+
+def test_block_while_followed_goes_on_when_the_last_one_leaves(client, connect, zoo):
+    listener = connect()
+    subscription = subscribe(listener, "all", lossless=True, events=["output"])
+    rule = {"limit": 65536, "when_full": "block-while-followed"}
+    record = spawn(client, [zoo("floods"), str(4 * MIB)], output=rule)
+    assert stands_still(client, record["id"]) < 4 * MIB
+    listener.start("unsubscribe", {"subscription": subscription})
+    assert drained(client, record["id"])["streams"]["stdout"]["end"] == 4 * MIB
+
+
 def test_many_that_leave_in_the_middle(server, client, connect, zoo):
     record = spawn(client, [zoo("floods"), "0"], output={"limit": 65536})
     for _ in range(50):

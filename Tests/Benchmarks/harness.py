@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the measurements of run.py stand on: the compiled C programs, servers that run for a while, rounds, and the table."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -45,6 +46,28 @@ class Bench:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600, preexec_fn=bind)
         if done.returncode:
             raise RuntimeError("%s %s: %s" % (tool, arguments[0], done.stderr.decode("utf-8", "replace").strip()))
+        return json.loads(done.stdout)
+
+    @contextlib.contextmanager
+    def meanwhile(self, tool, *arguments):
+        """A C program that runs while the block does."""
+        process = subprocess.Popen([str(self.directory / tool), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        try:
+            yield
+            if process.poll() is not None:
+                raise RuntimeError("%s %s ended with %d" % (tool, arguments[0], process.returncode))
+        finally:
+            process.kill()
+            process.wait()
+
+    def python(self, *arguments):
+        """One run of run_program.py; returns what it printed."""
+        environment = dict(os.environ, PYTHONPATH=str(HERE.parent.parent / "clients" / "python" / "src"))
+        command = [sys.executable, str(HERE / "run_program.py"), *map(str, arguments)]
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600)
+        if done.returncode:
+            raise RuntimeError("run_program.py %s: %s" % (arguments[0], done.stderr.decode("utf-8", "replace").strip()))
         return json.loads(done.stdout)
 
     def alternate(self, ours, theirs, rounds=None):

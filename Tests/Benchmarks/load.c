@@ -6,6 +6,7 @@
 //        load live SOCKET COUNT PROGRAM                   COUNT programs at once: start, wait for any, list, kill
 //        load hold SOCKET COUNT PROGRAM                   starts COUNT programs and leaves them
 //        load read SOCKET PROGRAM                         reads a program's captured output to its end
+//        load follow SOCKET PROGRAM                       starts it over and over, subscribed to all it writes, for ever
 #define _GNU_SOURCE
 #include <stdarg.h>
 
@@ -136,8 +137,19 @@ static void read_output(const char *program) {
     printf("{\"bytes\": %lld, \"ns\": %lld}\n", offset, (long long)(end - start));
 }
 
+_Noreturn static void follow(const char *program) {
+    say("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"subscribe\",\"params\":{\"events\":[\"output\",\"drained\"],\"lossless\":true}}\n");
+    json_result(wire_line(&wire));
+    for (;;) {
+        say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"spawn\",\"params\":{\"argv\":[\"%s\"],\"lifetime\":\"connection\","
+            "\"output\":{\"when_full\":\"block\"}}}\n", program);
+        while (strncmp(json_member(wire_line(&wire), "method") ?: "", "\"drained\"", 9)) {
+        }
+    }
+}
+
 int main(int argc, char **argv) {
-    if (argc < 4) die("usage: load ping|one|flight|live|hold|read SOCKET …");
+    if (argc < 4) die("usage: load ping|one|flight|live|hold|read|follow SOCKET …");
     const char *mode = argv[1];
     wire = wire_connect(argv[2]);
     if (!strcmp(mode, "ping")) ping(atoi(argv[3]));
@@ -146,6 +158,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(mode, "live") && argc == 5) live(atoi(argv[3]), argv[4]);
     else if (!strcmp(mode, "hold") && argc == 5) printf("{\"first\": %lld}\n", start_many(atoi(argv[3]), argv[4]));
     else if (!strcmp(mode, "read")) read_output(argv[3]);
+    else if (!strcmp(mode, "follow")) follow(argv[3]);
     else die("no such mode");
     return 0;
 }

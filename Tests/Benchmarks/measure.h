@@ -28,11 +28,12 @@ static inline int compare_ns(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/// Prints `{"p50": ns, "p10": ns, "p90": ns, "rate": per second}` for `count` durations that took `total` ns in all.
+/// Prints `{"p50": ns, "p10": ns, "p90": ns, "p99": ns, "rate": per second}` for `count` durations that took `total` ns in all.
 static inline void report(int64_t *times, int count, int64_t total) {
     qsort(times, (size_t)count, sizeof *times, compare_ns);
-    printf("{\"p50\": %lld, \"p10\": %lld, \"p90\": %lld, \"rate\": %.1f}\n", (long long)times[count / 2],
-           (long long)times[count / 10], (long long)times[count - 1 - count / 10], count * 1e9 / (double)total);
+    printf("{\"p50\": %lld, \"p10\": %lld, \"p90\": %lld, \"p99\": %lld, \"rate\": %.1f}\n", (long long)times[count / 2],
+           (long long)times[count / 10], (long long)times[count - 1 - count / 10],
+           (long long)times[count - 1 - count / 100], count * 1e9 / (double)total);
 }
 
 #endif

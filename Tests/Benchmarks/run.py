@@ -77,6 +77,21 @@ def output(bench, socket):
     bench.row("captured text by read, 256 MiB (pipe)", "%.0f MB/s" % ours, "%.0f MB/s" % theirs, ratio, "≥ 0.50", ratio >= 0.5)
 
 
+def flooded(bench):
+    """Whether one client's volume holds up another's answers. Both, the program and the server share the cores."""
+
+    def slowest():
+        return bench.run("load", "ping", daemon.socket, bench.options.count * 10)["p99"]
+
+    def flooded_slowest():
+        with bench.meanwhile("load", "follow", daemon.socket, bench.flood):
+            return slowest()
+
+    with bench.server("flooded") as daemon:
+        loaded, alone, ratio = bench.alternate(flooded_slowest, slowest)
+        bench.row("ping p99 while another client is flooded (alone)", microseconds(loaded), microseconds(alone), ratio)
+
+
 def command(bench, socket):
     os.environ["PROCCTL_SOCKET"] = socket
     ours, theirs, ratio = bench.alternate(
@@ -84,6 +99,16 @@ def command(bench, socket):
         lambda: bench.run("spawn", "one", 200, bench.directory / "empty")["p50"])
     bench.row("procctl ping, the whole command (empty program)", microseconds(ours), microseconds(theirs), ratio,
               "≤ 2 × + 3 ms", ours <= 2 * theirs + 3e6)
+
+
+def python(bench, socket):
+    """What `procctl.subprocess` costs over the standard module, which forks by itself."""
+    os.environ["PROCCTL_SOCKET"] = socket
+    for stream, label in (("null", ""), ("pipe", ", output captured")):
+        ours, theirs, ratio = bench.alternate(
+            lambda: bench.python("procctl", bench.options.count // 2, bench.true, stream)["p50"],
+            lambda: bench.python("standard", bench.options.count // 2, bench.true, stream)["p50"])
+        bench.row("Python: run([\"/bin/true\"])%s (standard module)" % label, microseconds(ours), microseconds(theirs), ratio)
 
 
 def idle(bench):
@@ -164,8 +189,9 @@ def main():
             bench = Bench(options, directory, log)
             bench.part(ping)
             with bench.server() as daemon:
-                for measure in (one_after_the_other, in_flight, output, command):
+                for measure in (one_after_the_other, in_flight, output, command, python):
                     bench.part(measure, daemon.socket)
+            bench.part(flooded)
             bench.part(idle)
             bench.part(many)
         print(file=sys.stderr)

@@ -59,14 +59,22 @@ static inline char *wire_line(struct wire *wire) {
     }
 }
 
+/// The closing quotation mark of the JSON string that starts at `p`. By strchr(3): a megabyte of text is one string.
+static inline const char *json_string_end(const char *p) {
+    for (const char *start = ++p;; p++) {
+        if (!(p = strchr(p, '"'))) die("a string has no end");
+        const char *backslash = p;
+        while (backslash > start && backslash[-1] == '\\') backslash--;
+        if ((p - backslash) % 2 == 0) return p;
+    }
+}
+
 /// The end of the JSON value that starts at `p`.
 static inline const char *json_skip(const char *p) {
     int depth = 0;
     for (;; p++) {
         if (*p == '"') {
-            for (p++; *p != '"'; p++) {
-                if (*p == '\\') p++;
-            }
+            p = json_string_end(p);
         } else if (*p == '{' || *p == '[') {
             depth++;
         } else if (*p == '}' || *p == ']') {

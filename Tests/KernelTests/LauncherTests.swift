@@ -142,7 +142,9 @@ import Testing
         #expect(try bench.run(plan).lines().suffix(shown.count) == shown[...])
     }
 
-    @Test(arguments: [LaunchPlan.Session.new, .group, .inherit]) func sessions(_ session: LaunchPlan.Session) throws {
+    @Test(arguments: [LaunchPlan.Session.new, .group, .inherit, .apart]) func sessions(_ session: LaunchPlan.Session)
+        throws
+    {
         var plan = LaunchPlan.program("cat", "/proc/self/stat", candidates: ["/bin/cat"])
         plan.session = session
         let run = try bench.run(plan)
@@ -150,7 +152,12 @@ import Testing
         let pid = try #require(run.child?.pid)
         #expect(stat.pid == pid && stat.ppid == getpid())
         #expect(stat.session == (session == .new ? pid : getsid(0)))
-        #expect(stat.pgid == (session == .inherit ? getpgrp() : pid))
+        if session == .apart {
+            #expect(stat.pgid != getpgrp() && stat.pgid != pid)
+            #expect(run.child?.launch.groupApart == stat.pgid)
+        } else {
+            #expect(stat.pgid == (session == .inherit ? getpgrp() : pid))
+        }
     }
 
     private func statusPlan() -> LaunchPlan { .program("cat", "/proc/self/status", candidates: ["/bin/cat"]) }

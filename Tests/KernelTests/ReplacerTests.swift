@@ -27,7 +27,8 @@ import Testing
     }
 
     private func plan(_ image: ProgramImage, of run: LaunchPlan = .shell("")) -> ReplacePlan {
-        ReplacePlan(image: image, started: ProcessCredentials(startedBy: run))
+        ReplacePlan(
+            image: image, started: ProcessCredentials(user: run.user, group: run.group, groups: run.groups))
     }
 
     private func replace(_ run: LaunchBench.Run, by plan: ReplacePlan) throws -> ReplaceOutcome {
@@ -129,13 +130,9 @@ import Testing
     }
 
     @Test func whatAChildIsStartedWith() throws {
-        var plan = LaunchPlan.shell("")
-        let own = ProcessCredentials(startedBy: plan)
+        let own = ProcessCredentials(user: nil, group: nil, groups: nil)
         #expect(own.user == geteuid() && own.group == getegid())
-        plan.user = 4242
-        plan.group = 4343
-        plan.groups = [4444]
-        let other = ProcessCredentials(startedBy: plan)
+        let other = ProcessCredentials(user: 4242, group: 4343, groups: [4444])
         #expect(other.user == 4242 && other.group == 4343 && other.groups == [4444])
         #expect(geteuid() != 0 || other.capabilities == 0)
     }

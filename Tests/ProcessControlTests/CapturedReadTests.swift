@@ -12,7 +12,7 @@ import Testing
 
     /// What a read has been answered with.
     private final class Answer {
-        var chunks: [CapturedStream.Chunk] = []
+        var chunks: [Given] = []
         var pending: PendingRead?
     }
 
@@ -20,7 +20,9 @@ import Testing
         _ pipe: TestPipe, at offset: Int, limit: Int = 100, timeout: Int64 = 60_000
     ) -> Answer {
         let answer = Answer()
-        answer.pending = pipe.stream.read(at: offset, limit: limit, timeout: timeout) { answer.chunks.append($0) }
+        answer.pending = pipe.stream.read(at: offset, limit: limit, timeout: timeout) {
+            answer.chunks.append(Given($0, of: pipe.stream))
+        }
         return answer
     }
 
@@ -31,7 +33,7 @@ import Testing
         pipe.write("0123456789abc")
         #expect(try pipe.serve(toEnd: 13))
         for (offset, chunk) in [(0, .gap(offset: 0, length: 3)), (3, .text("345678", at: 3))]
-            as [(Int, CapturedStream.Chunk)]
+            as [(Int, Given)]
         {
             let answer = read(pipe, at: offset, limit: 6)
             #expect(answer.chunks == [chunk])

@@ -67,11 +67,28 @@ import Testing
         #expect(value("\u{E9}", of: environment) == "composed")
     }
 
+    @Test func whatProgramsInherit() {
+        let names = ["A=1", "PROCCTL_PROCESS=7", "LISTEN_FDS=1", "NOTIFY_SOCKET=x", "WATCHDOG_USEC=1", "Z=2"].map(bytes)
+        let inherited = Environment(inheritedFrom: names, socketPath: bytes("/s"))
+        #expect(shown(inherited) == ["A=1", "PROCCTL_PROCESS=", "Z=2", "PROCCTL_SOCKET=/s"])
+        var (first, second) = (inherited, inherited)
+        first.set(Environment.processName, to: bytes("1"))
+        second.set(Environment.processName, to: bytes("2"))
+        second.set(bytes("Z"), to: nil)
+        #expect(shown(first) == ["A=1", "PROCCTL_PROCESS=1", "Z=2", "PROCCTL_SOCKET=/s"])
+        #expect(shown(second) == ["A=1", "PROCCTL_PROCESS=2", "PROCCTL_SOCKET=/s"])
+        #expect(shown(Environment(inheritedFrom: [], socketPath: nil)) == ["PROCCTL_PROCESS="])
+    }
+
     /// Random steps, against a list that is searched from its start.
     @Test(arguments: 1...20 as ClosedRange<UInt64>) func saysWhatAListSays(_ seed: UInt64) {
         var dice = Dice(seed: seed)
         var list: [(name: String, value: String)] = []
         var environment = Environment()
+        if seed % 2 == 0 {
+            list = (0..<6).map { ("N\($0)", "made") }
+            environment = self.environment(list.map { "\($0.name)=\($0.value)" })
+        }
         for step in 0..<200 {
             let name = "N\(Int.random(in: 0..<12, using: &dice))"
             let place = list.firstIndex { $0.name == name }

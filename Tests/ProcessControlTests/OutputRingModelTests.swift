@@ -31,15 +31,17 @@ import Testing
             let from = Int.random(in: model.start..<model.stream.count, using: &dice)
             let limit = Int.random(in: 1...80, using: &dice)
             #expect(ring.bytes(from: from, limit: limit) == Array(model.stream[from...].prefix(limit)))
+            #expect(
+                ring.withBytes(from: from, limit: limit) { Array($0) } == Array(model.stream[from...].prefix(limit)))
         }
     }
 
     private func fill(_ ring: inout OutputRing, _ model: inout Model, overwriting: Bool, _ dice: inout Dice) {
-        let most = Int.random(in: 1...80, using: &dice)
+        let most = min(Int.random(in: 1...80, using: &dice), overwriting ? .max : ring.room)
         let bytes = (0..<most).map { _ in UInt8.random(in: 0...255, using: &dice) }
         let gives = Int.random(in: 0...most, using: &dice)
         var asked = 0
-        let taken = ring.fill(most: most, overwriting: overwriting) { buffer in
+        let taken = ring.fill(most: most) { buffer in
             asked = buffer.count
             let count = min(gives, buffer.count)
             for index in 0..<count { buffer[index] = bytes[index] }

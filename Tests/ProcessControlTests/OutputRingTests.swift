@@ -15,7 +15,7 @@ struct FilledRing: ~Copyable {
     /// One fill from a source that gives all it is asked for. Returns what it gave.
     mutating func fillOnce(most: Int, overwriting: Bool = true) -> Int {
         let from = next
-        let count = ring.fill(most: most, overwriting: overwriting) { buffer in
+        let count = ring.fill(most: overwriting ? most : min(most, ring.room)) { buffer in
             for index in 0..<buffer.count { buffer[index] = UInt8((from + index) % 251) }
             return buffer.count
         }
@@ -32,7 +32,7 @@ struct FilledRing: ~Copyable {
     mutating func skip(to offset: Int) {
         // A source may say that it gave more than the memory holds: only the count moves.
         while next < offset {
-            next += ring.fill(most: min(offset - next, ring.capacity), overwriting: true) { $0.count }
+            next += ring.fill(most: min(offset - next, ring.capacity)) { $0.count }
         }
         ring.discard(before: ring.end)
     }
@@ -114,9 +114,9 @@ struct FilledRing: ~Copyable {
     @Test func nothingGivenIsNothingTaken() throws {
         struct Failure: Error {}
         var ring = OutputRing(capacity: 10)
-        #expect(ring.fill(most: 10, overwriting: true) { _ in 0 } == 0)
+        #expect(ring.fill(most: 10) { _ in 0 } == 0)
         #expect(throws: Failure.self) {
-            try ring.fill(most: 10, overwriting: true) { (_) throws(Failure) in throw Failure() }
+            try ring.fill(most: 10) { (_) throws(Failure) in throw Failure() }
         }
         #expect([ring.start, ring.end] == [0, 0])
     }

@@ -3,7 +3,7 @@ import Glibc
 import Kernel
 import Testing
 
-@testable public import ProcessControl
+@testable import ProcessControl
 
 /// The testing library has an `ExitStatus` too.
 typealias End = ProcessControl.ExitStatus
@@ -95,17 +95,25 @@ final class TestPipe {
         return false
     }
 
+    /// What the stream has at `offset`.
+    func chunk(at offset: Int, limit: Int) -> Given? {
+        stream.chunk(at: offset, limit: limit).map { Given($0, of: stream) }
+    }
+
     /// Serves until so many bytes have come.
     func serve(toEnd end: Int) throws -> Bool { try loop.serve { self.stream.end == end } }
 }
 
-extension CapturedStream.Chunk: Equatable {
-    public static func == (left: Self, right: Self) -> Bool {
-        switch (left, right) {
-        case (.bytes(let bytes, let offset, let atEnd), .bytes(let others, let place, let end)):
-            bytes == others && offset == place && atEnd == end
-        case (.gap(let offset, let length), .gap(let place, let size)): offset == place && length == size
-        case (.bytes, .gap), (.gap, .bytes): false
+/// A chunk with its bytes, as they were when it was given.
+enum Given: Equatable {
+    case bytes([UInt8], offset: Int, atEnd: Bool)
+    case gap(offset: Int, length: Int)
+
+    init(_ chunk: CapturedStream.Chunk, of stream: CapturedStream) {
+        switch chunk {
+        case .bytes(let offset, let count, let atEnd):
+            self = .bytes(stream.withBytes(from: offset, count: count) { Array($0) }, offset: offset, atEnd: atEnd)
+        case .gap(let offset, let length): self = .gap(offset: offset, length: length)
         }
     }
 

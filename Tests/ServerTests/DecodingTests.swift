@@ -181,7 +181,7 @@ import Testing
         #expect(try JSONCursor.parse("\"discard-oldest\"").choice(WhenFull.self) == .discardOldest)
         #expect(
             try mismatch(of: "\"Block\"") { try $0.choice(WhenFull.self) }
-                == Mismatch(path: "m", expected: "one of: discard-oldest, block", found: "Block"))
+                == Mismatch(path: "m", expected: "one of: discard-oldest, block, block-while-followed", found: "Block"))
         #expect(try mismatch(of: "1") { try $0.choice(KillScope.self) }?.expected == "one of: tree, group, process")
     }
 }

@@ -51,13 +51,19 @@ import Testing
         #expect(try mismatch(of: many) { try decoding.file($0) }?.expected == "an array of at most 1024")
     }
 
+    @Test func anEnvironmentOfPairs() throws {
+        let environment = try decoding.environment(.parse(#"[["B", "2"], [{"base64": "/w=="}, null]]"#))
+        #expect(environment.map(\.name) == [[66], [0xFF]])
+        #expect(environment.map(\.value) == [[50], nil])
+    }
+
     @Test func anEnvironmentSetsAndUnsets() throws {
         let environment = try decoding.environment(.parse(#"{"B": "2", "A": null, "é": {"base64": "/w=="}, "C": ""}"#))
         #expect(environment.map(\.name) == [[66], [65], [0xC3, 0xA9], [67]])
         #expect(environment.map(\.value) == [[50], nil, [0xFF], []])
         for (json, path) in [
             (#"{"": "x"}"#, "env."), (#"{"A=B": "x"}"#, "env.A=B"), (#"{"=": null}"#, "env.="),
-            (#"{"A": 1}"#, "env.A"), (#"{"A": "\u0000"}"#, "env.A"), (#"["A=1"]"#, "env"),
+            (#"{"A": 1}"#, "env.A"), (#"{"A": "\u0000"}"#, "env.A"), (#"["A=1"]"#, "env[0]"),
         ] {
             #expect(try mismatch(of: json, as: "env") { try decoding.environment($0) }?.path == path)
         }

@@ -113,4 +113,21 @@ import Testing
         #expect(throws: Never.self) { try queue.drain { (bytes) throws(Full) in try peer.take(bytes) } }
         #expect(peer.taken == expected)
     }
+
+    /// A burst's memory is kept for the next one, and given back when somebody says that there is none.
+    @Test func memoryIsGivenBackWhenAsked() throws {
+        var queue = queue("small")
+        #expect(!queue.isLarge)
+        queue.append { $0 += [UInt8](repeating: 7, count: 1 << 20) }
+        let peer = Peer([100])
+        #expect(throws: Full.full) { try queue.drain { (bytes) throws(Full) in try peer.take(bytes) } }
+        queue.shrink()
+        #expect(queue.count == 5 + (1 << 20) - 100, "nothing that is queued goes")
+        peer.turns = [.max]
+        try queue.drain { (bytes) throws(Full) in try peer.take(bytes) }
+        #expect(queue.isLarge)
+        queue.shrink()
+        #expect(!queue.isLarge && queue.isEmpty)
+        #expect(peer.taken.count == 5 + (1 << 20))
+    }
 }

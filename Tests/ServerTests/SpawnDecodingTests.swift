@@ -114,6 +114,7 @@ import Testing
         for members in [
             #""nice": 19"#, #""nice": -20"#, #""umask": 511"#, #""start_timeout_ms": 1"#, #""timeout_ms": 31622400000"#,
             #""output": {"limit": 1073741824}"#, #""output": {"limit": 1}"#, #""output": {}"#, #""session": "inherit""#,
+            #""session": {"group": 1}"#, #""session": "apart""#,
         ] {
             #expect(try wrongPath(members) == nil)
         }

@@ -69,7 +69,7 @@ struct pk_limit {
     uint64_t soft, hard;
 };
 
-enum pk_session { PK_SESSION_NEW, PK_SESSION_GROUP, PK_SESSION_INHERIT };
+enum pk_session { PK_SESSION_NEW, PK_SESSION_GROUP, PK_SESSION_INHERIT, PK_SESSION_APART, PK_SESSION_JOIN };
 
 /// A start. The caller fills it and leaves it in place until the report pipe has ended (held: until the gate
 /// has).
@@ -85,6 +85,7 @@ struct pk_launch {
     int32_t unshare_above; ///< share the descriptor table, then part from all above this number; 0: copy it whole
     int32_t cgroup;        ///< directory of the cgroup v2 to be born in, or -1
     int32_t session;
+    int32_t group; ///< the process group to join (PK_SESSION_JOIN)
     int32_t terminal; ///< the program's descriptor that becomes its controlling terminal, or -1
     int32_t umask; ///< or -1
     int32_t nice;  ///< valid if set_nice
@@ -99,6 +100,7 @@ struct pk_outcome {
     volatile int32_t error; ///< errno of the failure
     volatile int32_t index; ///< which candidate, mapping or limit
     volatile int32_t failed;
+    volatile int32_t group; ///< the process group that was made for it (PK_SESSION_APART), or 0
 };
 
 /// A stack with the outcome at its foot, in memory shared with held children too. Taken from

@@ -23,6 +23,9 @@ struct Attach: ConnectedCommand {
     @Flag(help: "Show nothing of what came before.")
     var noReplay = false
 
+    @Flag(help: "Only look: keys other than the escape key do nothing, and its terminal keeps its size.")
+    var readOnly = false
+
     @Option(help: ArgumentHelp("Show its output from this byte on.", valueName: "offset"))
     var sinceOffset: ByteCount?
 
@@ -45,7 +48,8 @@ struct Attach: ConnectedCommand {
             throw Failure("it has no terminal", hint: "spawn --pty gives one; \"procctl logs -f\" shows other output")
         }
         let session = try TerminalSession(
-            client, .attach, record: record, offset: beginning(of: terminal), signals: signals, escape: escape)
+            client, readOnly ? .watch : .attach, record: record, offset: beginning(of: terminal), signals: signals,
+            escape: escape)
         switch try session.run() {
         case .exited(let record):
             if server.json { try Output.write(record.serialized + [UInt8(ascii: "\n")], to: STDERR_FILENO) }

@@ -72,7 +72,7 @@ struct Run: ConnectedCommand {
                 request.set(name, passed ? try request.reference(to: number) : "null")
             }
         }
-        request.set("output", output.json)
+        request.set("output", hasTerminal ? output.jsonOfWatched : output.json)
         rules.add(to: &request)
         request.set("lifetime", "connection")
         let client = try server.connect()

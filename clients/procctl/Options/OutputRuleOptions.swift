@@ -7,11 +7,16 @@ struct OutputRuleOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Bytes kept of each captured stream (default 1M).", valueName: "size"))
     var outputLimit: ByteCount?
 
-    @Option(help: "discard-oldest (default), or block: the program waits for a reader.")
+    @Option(help: "discard-oldest, block: the program waits for a reader, or block-while-followed: for followers only.")
     var whenFull: WhenFullWord?
 
     /// Nil when neither is given.
-    var json: JSONValue? {
+    var json: JSONValue? { json(whenFull: whenFull) }
+
+    /// For a program that has somebody in front of it from the beginning: it waits for them, as for a terminal.
+    var jsonOfWatched: JSONValue? { json(whenFull: whenFull ?? .blockWhileFollowed) }
+
+    private func json(whenFull: WhenFullWord?) -> JSONValue? {
         guard outputLimit != nil || whenFull != nil else { return nil }
         return .object(["limit": outputLimit?.json, "when_full": whenFull.map { .string($0.rawValue) }])
     }
@@ -20,4 +25,5 @@ struct OutputRuleOptions: ParsableArguments {
 enum WhenFullWord: String, ExpressibleByArgument, CaseIterable {
     case discardOldest = "discard-oldest"
     case block
+    case blockWhileFollowed = "block-while-followed"
 }

@@ -60,7 +60,12 @@ struct ProgramOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A signal to start with blocked (repeatable).", valueName: "signal"))
     var blockSignal: [SignalWord] = []
 
-    @Option(help: "new: its own session; group: its own group in the server's session; inherit: neither.")
+    @Option(
+        help: ArgumentHelp(
+            """
+            new: its own session; group: its own group in the server's session; apart: likewise, but led by nobody; \
+            a number: that group; inherit: neither.
+            """, valueName: "word|pgid"))
     var session: SessionWord?
 
     @Option(help: ArgumentHelp("How long the start itself may take (default 10s).", valueName: "duration"))
@@ -96,7 +101,7 @@ struct ProgramOptions: ParsableArguments {
         if !rlimit.isEmpty { request.set("rlimits", .object(members: rlimit.map { ($0.name, $0.json) })) }
         if noNewPrivileges { request.set("no_new_privileges", true) }
         request.set("signals", signals(inherited))
-        request.set("session", session.map { .string($0.rawValue) })
+        request.set("session", session?.json)
         request.set("start_timeout_ms", startTimeout?.json)
     }
 
@@ -129,6 +134,32 @@ struct InheritedSignals {
     }
 }
 
-enum SessionWord: String, ExpressibleByArgument, CaseIterable {
-    case new, group, inherit
+/// A word of the wire, or the number of a process group to join.
+enum SessionWord: ExpressibleByArgument, Equatable {
+    case word(String)
+    case group(Int32)
+
+    static let new = SessionWord.word("new")
+    static let inherit = SessionWord.word("inherit")
+
+    init?(argument: String) {
+        if let group = Int32(argument), group > 0 {
+            self = .group(group)
+        } else if Self.words.contains(argument) {
+            self = .word(argument)
+        } else {
+            return nil
+        }
+    }
+
+    var json: JSONValue {
+        switch self {
+        case .word(let word): .string(word)
+        case .group(let group): .object(["group": .integer(Int64(group))])
+        }
+    }
+
+    private static let words = ["new", "group", "apart", "inherit"]
+    static var allValueStrings: [String] { words }
+    static var defaultCompletionKind: CompletionKind { .list(words) }
 }

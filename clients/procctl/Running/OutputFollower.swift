@@ -15,16 +15,21 @@ final class OutputFollower {
     let process: JSONValue
     private let client: Client
     private let events: [String]
+    private let stall: Int64?
     /// What comes next, by stream.
     private(set) var offsets: [String: Int64]
     private var request: RequestID?
     private var subscription: JSONValue?
 
-    init(_ client: Client, process: JSONValue, offsets: [String: Int64], events: [String]) throws(Failure) {
+    /// - Parameter stall: how long, in ms, a program may have to wait for us; nil: as the server has it.
+    init(
+        _ client: Client, process: JSONValue, offsets: [String: Int64], events: [String], stall: Int64? = nil
+    ) throws(Failure) {
         self.client = client
         self.process = process
         self.offsets = offsets
         self.events = events
+        self.stall = stall
         try begin()
     }
 
@@ -35,8 +40,9 @@ final class OutputFollower {
             .object([
                 "processes": .array([process]), "events": .array((["output"] + events).map { .string($0) }),
                 "from": .object(members: streams.map { ($0, .integer(offsets[$0] ?? 0)) }),
-                // In block mode this makes room for more; in the other it holds nobody up.
+                // In block mode this makes room for more; in discard-oldest it holds nobody up.
                 "lossless": true, "streams": .array(streams.map { .string($0) }),
+                "stall_ms": stall.map { .integer($0) },
             ]))
     }
 

@@ -11,10 +11,7 @@ extension TerminalSession {
         case .forward(SIGCONT, _):
             // Perhaps from the background to the foreground, with another size.
             try resume()
-            if role == .run {
-                stopsSinceGoingOn = 0
-                try send(SIGCONT, "group")
-            }
+            try goOn(withProgram: role == .run)
         case .forward(let number, let scope):
             let ends = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(number)
             if ends { finish(number) }
@@ -36,22 +33,22 @@ extension TerminalSession {
     /// The program first, and when that is done we stop.
     func stopProgram() throws(Failure) {
         // SIGTSTP does nothing in a group that no shell of its session looks after, as the program's is.
-        stopping = try send(SIGSTOP, "group")
-        stopsOfOurs += 1
-        stopsSinceGoingOn += 1
+        standing = .stopping(try send(SIGSTOP, "group"))
     }
 
     /// Gives the terminal back and stops, as any job does; goes on at SIGCONT.
     func suspend(withProgram: Bool) throws(Failure) {
         flush()
         leaveTerminal()
+        standing = .suspended
         if SignalForwarding.stopOurselves() { return }
         // Nobody would let us go on, so the kernel did not stop us.
         try resume()
-        if withProgram {
-            stopsSinceGoingOn = 0
-            try send(SIGCONT, "group")
-        }
+        try goOn(withProgram: withProgram)
+    }
+
+    private func goOn(withProgram: Bool) throws(Failure) {
+        standing = withProgram ? .goingOn(try send(SIGCONT, "group")) : .going
     }
 
     /// Takes the terminal again, if it is our turn.

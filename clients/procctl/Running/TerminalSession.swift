@@ -7,9 +7,9 @@ import Kernel
 /// A person's terminal and the terminal of a program, which the server owns: keys go there, output comes here.
 ///
 /// `run` is the program's caller: signals go on to it and it stops together with us. `attach` is a window: what ends
-/// it leaves the program alone.
+/// it leaves the program alone. `watch` is one without a keyboard, whose size does not count.
 final class TerminalSession {
-    enum Role { case run, attach }
+    enum Role { case run, attach, watch }
     enum End {
         case exited(JSONValue)
         case detached
@@ -17,8 +17,20 @@ final class TerminalSession {
         case signal(Int32)
     }
 
+    /// Whether program and session run, and what is under way to change that.
+    enum Standing: Equatable {
+        case going
+        /// The program has been asked to stop, and when it is done we do.
+        case stopping(RequestID)
+        /// Until SIGCONT comes.
+        case suspended
+        case goingOn(RequestID)
+    }
+
     /// Output that waits for the screen; beyond this none is taken from the server.
     private static let mostWaiting = 131_072
+    /// A program under `run` waits for its terminal, ^S and ^Z included, for as long as it would for any: a year, in ms.
+    private static let stall: Int64 = 31_622_400_000
 
     let client: Client
     let role: Role
@@ -37,11 +49,7 @@ final class TerminalSession {
     private var end: End?
     private var detaching: RequestID?
     private var resizing: Set<RequestID> = []
-    /// The request that stops the program together with us, and how many such stops we shall be told of.
-    var stopping: RequestID?
-    var stopsOfOurs = 0
-    /// Those of them asked for since the program was last told to go on.
-    var stopsSinceGoingOn = 0
+    var standing = Standing.going
 
     /// - Parameters:
     ///   - record: the process, with a terminal.
@@ -57,11 +65,12 @@ final class TerminalSession {
         pid = record["pid"]?.integer
         keys = EscapeKeys(escape)
         queue = KeyQueue(client, process: process)
-        if role == .attach, let end = record["streams"]?["terminal"]?["end"]?.integer, end > offset {
+        if role != .run, let end = record["streams"]?["terminal"]?["end"]?.integer, end > offset {
             replay = (end, QueryFilter())
         }
         follower = try OutputFollower(
-            client, process: process, offsets: ["terminal": offset], events: ["stopped", "continued", "exited"])
+            client, process: process, offsets: ["terminal": offset], events: ["stopped", "exited"],
+            stall: role == .run ? Self.stall : nil)
     }
 
     /// Until the program has exited or is left alone; the terminal is as it was found then.
@@ -116,10 +125,8 @@ final class TerminalSession {
                 end = .detached
             }
             if resizing.remove(id) != nil { return }
-            if id == stopping {
-                stopping = nil
-                return try suspend(withProgram: true)
-            }
+            if standing == .stopping(id) { return try suspend(withProgram: true) }
+            if standing == .goingOn(id) { standing = .going }
         }
         switch try follower.take(message) {
         case .output(_, let offset, let bytes): show(bytes, at: offset)
@@ -127,12 +134,11 @@ final class TerminalSession {
             let text = "procctl: " + StreamData.gap(stream, offset: offset, length: length)
             if terminal.isRaw { screen += "\r\n\(text)\r\n".utf8 } else { Output.complain(text) }
         case .happened("stopped", _):
-            // By itself or by somebody else: as under a shell, its command stops with it.
-            if role == .run, stopsOfOurs == 0 { try suspend(withProgram: true) }
-            stopsOfOurs = max(0, stopsOfOurs - 1)
-        // Of a stop that came to nothing no word will come; but a late word of an earlier going on is not about the
-        // stop that has been asked for since.
-        case .happened("continued", _): stopsOfOurs = min(stopsOfOurs, stopsSinceGoingOn)
+            // By itself or by somebody else: as under a shell, its command stops with it. The word may be a late one of a
+            // stop of ours, so what counts is how it stands now.
+            if role == .run, standing == .going, let pid, ProgramTerminal.isStopped(pid) {
+                try suspend(withProgram: true)
+            }
         case .happened("exited", let params): end = end ?? .exited(params["record"] ?? .null)
         default: break
         }
@@ -185,7 +191,7 @@ final class TerminalSession {
         if !held.isEmpty, keys.remaining(at: now) == 0 { try release() }
         if terminal.isTerminal, let (wish, offset) = keys.find(in: bytes, at: now) {
             // All but the two escape keys before it, some of which may be held.
-            try queue.add(bytes[..<max(0, offset - 2)])
+            try type(bytes[..<max(0, offset - 2)])
             held = []
             if wish == .detach { return try detach() }
             bytes = bytes[(offset + 1)...]
@@ -194,22 +200,26 @@ final class TerminalSession {
         if role == .run, terminal.isTerminal, let place = bytes.firstIndex(of: EscapeKeys.controlZ), let pid,
             ProgramTerminal.wouldStop(pid, key: EscapeKeys.controlZ)
         {
-            try queue.add(bytes[..<place])
+            try type(bytes[..<place])
             bytes = bytes[(place + 1)...]
             try stopProgram()
         }
         let pending = min(keys.pending, bytes.count)
         // They stay held only if this goes on with them.
         if keys.pending != held.count + bytes.count { try release() }
-        try queue.add(bytes.dropLast(pending))
+        try type(bytes.dropLast(pending))
         held += bytes.suffix(pending)
+    }
+
+    private func type(_ keys: ArraySlice<UInt8>) throws(Failure) {
+        if role != .watch { try queue.add(keys) }
     }
 
     /// The keys that were held are the program's.
     private func release() throws(Failure) {
         let keys = held
         held = []
-        if !keys.isEmpty { try queue.add(keys[...]) }
+        if !keys.isEmpty { try type(keys[...]) }
         if self.keys.remaining(at: Clock.milliseconds()) == 0 { self.keys.forget() }
     }
 
@@ -232,7 +242,7 @@ final class TerminalSession {
 
     /// The size of this terminal for that one. `nudging`: the kernel tells a program of a new size only.
     func resize(nudging: Bool = false) throws(Failure) {
-        guard terminal.isTerminal, let (rows, columns) = UserTerminal.size() else { return }
+        guard terminal.isTerminal, role != .watch, let (rows, columns) = UserTerminal.size() else { return }
         for rows in nudging ? [rows == 1 ? 2 : rows - 1, rows] : [rows] {
             resizing.insert(
                 try client.send(
@@ -244,6 +254,6 @@ final class TerminalSession {
     /// A signal that ends: at once when the program's end is known and only the screen is waited for.
     func finish(_ number: Int32) {
         if end != nil { screen = [] }
-        if role == .attach { end = end ?? .signal(number) }
+        if role != .run { end = end ?? .signal(number) }
     }
 }

@@ -12,12 +12,17 @@ enum ProgramTerminal {
         leadsItsTerminal(pid) && takesStopAsItIs(pid) && isStopKey(key, pid)
     }
 
+    static func isStopped(_ pid: Int64) -> Bool { status(pid).first == "T" }
+
     private static func leadsItsTerminal(_ pid: Int64) -> Bool {
-        // proc_pid_stat(5): state ppid pgrp session tty_nr tpgid, behind the name in brackets.
-        guard let text = contents("/proc/\(pid)/stat"), let bracket = text.lastIndex(of: ")") else { return false }
-        let fields = text[text.index(after: bracket)...].split(separator: " ")
-        guard fields.count > 5 else { return false }
-        return [fields[2], fields[3], fields[5]].allSatisfy { Int64($0) == pid }
+        let fields = status(pid)
+        return fields.count > 5 && [fields[2], fields[3], fields[5]].allSatisfy { Int64($0) == pid }
+    }
+
+    /// proc_pid_stat(5): state ppid pgrp session tty_nr tpgid …, behind the name in brackets.
+    private static func status(_ pid: Int64) -> [Substring] {
+        guard let text = contents("/proc/\(pid)/stat"), let bracket = text.lastIndex(of: ")") else { return [] }
+        return text[text.index(after: bracket)...].split(separator: " ")
     }
 
     private static func takesStopAsItIs(_ pid: Int64) -> Bool {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -90,6 +91,12 @@ def python_env(env: Optional[Dict[str, str]] = None) -> Dict[str, str]:
     # Without what the tests' own Python was told (PYTHONUNBUFFERED and the like).
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**own, "PYTHONPATH": str(HERE.parent / "src"), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
+
+
+def lose(holder: Any) -> None:
+    """Cut the connection of a client or a subscription, as no server does by itself."""
+    connection = holder._transport._socket
+    getattr(connection, "_socket", connection).shutdown(socket.SHUT_RDWR)
 
 
 def alive(pid: int) -> bool:

@@ -9,11 +9,10 @@ import json
 import os
 import random
 import shutil
-import socket
 from typing import Any
 
 import pytest
-from support import LONG, eventually
+from support import LONG, eventually, lose
 
 import procctl
 
@@ -22,10 +21,6 @@ def finished(client: procctl.Client, script: str, **options: Any) -> procctl.Pro
     process = client.spawn(["sh", "-c", script], **options)
     process.wait(LONG, until="drained")
     return process
-
-
-def lose(client: procctl.Client) -> None:
-    client._transport._socket.shutdown(socket.SHUT_RDWR)
 
 
 def test_reading(client: procctl.Client) -> None:
@@ -140,7 +135,7 @@ def test_a_gap_on_the_way(client: procctl.Client) -> None:
     assert process.stdout is not None
     eventually(lambda: process.read().data, "the echo")
     asked = [0]
-    genuine = process.read
+    genuine = process._read_on
 
     def read(*arguments: Any, **options: Any) -> procctl.Chunk:
         chunk = genuine(*arguments, **options)
@@ -150,7 +145,7 @@ def test_a_gap_on_the_way(client: procctl.Client) -> None:
             process.wait(LONG, until="drained")
         return chunk
 
-    process.read = read  # type: ignore[method-assign]
+    process._read_on = read  # type: ignore[method-assign]
     with pytest.raises(procctl.OutputLost) as caught:
         process.stdout.read()
     assert process.stdout.tell() == 0 and caught.value.offset == 10

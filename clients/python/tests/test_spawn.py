@@ -104,13 +104,14 @@ def test_bytes_that_are_no_text(client: procctl.Client, tmp_path: Path) -> None:
     assert record.argv == ("true", odd)
 
 
-def test_an_environment_variable_whose_name_cannot_be_sent(
+def test_environment_variables_whose_names_are_not_utf8(
     client: procctl.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(os.environb, b"\xff", b"1")  # type: ignore[misc]
-    with pytest.warns(RuntimeWarning, match="left out"):
-        process = client.spawn(["true"])
-    assert process.wait(LONG).code == 0
+    monkeypatch.setitem(os.environb, b"\xff", b"\xfe")  # type: ignore[misc]
+    for options in ({}, {"pty": True, "stdout": "pipe"}):
+        process = client.spawn(["env", "-0"], **options)  # type: ignore[arg-type]
+        assert process.wait(LONG, until="drained").code == 0
+        assert b"\xff=\xfe\0" in all_output(process)
 
 
 def test_lone_surrogates_that_stand_for_no_byte_are_refused(client: procctl.Client) -> None:

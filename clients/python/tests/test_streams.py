@@ -4,20 +4,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from typing import List
 
 import pytest
-from support import LONG, all_output, eventually
+from support import LONG, all_output, eventually, lose
 
 import procctl
 from procctl import events
-
-
-def lose(subscription: procctl.Subscription) -> None:
-    """Cut its connection, as no server does by itself."""
-    subscription._transport._socket.shutdown(socket.SHUT_RDWR)
 
 
 def told(subscription: procctl.Subscription, stream: str = "stdout") -> bytes:

@@ -96,7 +96,9 @@ def test_environments() -> None:
         "B": {"base64": "/w=="},
         "C": None,
     }
-    for name in ("", "A=B", b"\xff"):
+    # A name that is not UTF-8 can be no member's: then it is a list of pairs.
+    assert _values.environment_to_wire({"A": "1", b"\xff": None}) == [["A", "1"], [{"base64": "/w=="}, None]]
+    for name in ("", "A=B", b"\xff="):
         with pytest.raises(ValueError, match="environment variable"):
             _values.environment_to_wire({name: "x"})
 

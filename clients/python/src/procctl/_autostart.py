@@ -15,6 +15,9 @@ from typing import List, Mapping, Optional, Union
 
 from .errors import ServerNotRunning
 
+_Popen = subprocess.Popen
+"""The standard one, whatever may be put in its place (``procctl.subprocess``): the server cannot start itself."""
+
 IDLE_EXIT_MS = 60_000
 """After so long without processes and connections an autostarted server ends, unless $PROCCTL_IDLE_EXIT_MS says
 otherwise."""
@@ -44,39 +47,51 @@ def start(path: bytes, timeout: float) -> None:
     """Start a server on a socket and return when it listens. Raises ServerNotRunning, with the server's own words, when
     that fails.
     """
+    with launch(path) as starting:
+        try:
+            said = starting.communicate(timeout=timeout)[1]
+        except subprocess.TimeoutExpired:
+            raise not_ready(path, timeout) from None
+        finally:
+            # Not when it ended by itself: its pid may be another's by now, which Popen knows.
+            starting.kill()
+    check_start(path, starting.returncode, said)
+
+
+def launch(path: bytes) -> "subprocess.Popen[bytes]":
+    """The beginning of a start: its end is that of the returned process, which says on stderr what went wrong."""
     program = find_server()
-    where = os.fsdecode(path)
     if program is None:
-        raise ServerNotRunning(
-            f"no server listens on {where}, and no procctld was found to start: set PROCCTLD, or put it on PATH",
-            data={"kind": "server_not_running", "socket": where},
-        )
+        raise _not_running(path, "and no procctld was found to start: set PROCCTLD, or put it on PATH")
     idle = os.environ.get("PROCCTL_IDLE_EXIT_MS") or str(IDLE_EXIT_MS)
     command: List[Union[str, bytes]] = [program, "--socket", path, "--daemon", "--idle-exit-ms", idle]
     try:
         # A session of its own: a ^C meant for the caller must not end the server while it is being started.
-        done = subprocess.run(
+        return _Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            timeout=timeout,
             start_new_session=True,
-            check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise ServerNotRunning(
-            f"{program} was not ready to listen on {where} after {timeout:g} s",
-            data={"kind": "server_not_running", "socket": where},
-        ) from None
     except OSError as error:
-        raise ServerNotRunning(
-            f"no server listens on {where}, and {program} cannot be started: {error.strerror}",
-            data={"kind": "server_not_running", "socket": where},
-        ) from error
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip() or f"it ended with {done.returncode}"
-        raise ServerNotRunning(
-            f"no server listens on {where}, and {program} could not be started: {said}",
-            data={"kind": "server_not_running", "socket": where},
-        )
+        raise _not_running(path, f"and {program} cannot be started: {error.strerror}") from error
+
+
+def not_ready(path: bytes, timeout: float) -> ServerNotRunning:
+    """The error when a server takes too long to start."""
+    return _not_running(path, f"and {find_server()} was not ready after {timeout:g} s")
+
+
+def check_start(path: bytes, status: int, said: bytes) -> None:
+    """Raise ServerNotRunning if a start failed."""
+    if status != 0:
+        words = said.decode("utf-8", "replace").strip() or f"it ended with {status}"
+        raise _not_running(path, f"and {find_server()} could not be started: {words}")
+
+
+def _not_running(path: bytes, why: str) -> ServerNotRunning:
+    where = os.fsdecode(path)
+    return ServerNotRunning(
+        f"no server listens on {where}, {why}", data={"kind": "server_not_running", "socket": where}
+    )

@@ -10,7 +10,7 @@ import fcntl
 import os
 import socket
 import time
-from typing import Tuple
+from typing import Optional, Tuple
 
 from . import _autostart
 from ._path import check_directory, check_peer
@@ -20,53 +20,72 @@ from .errors import ConnectionLost, NotPermitted, ProcctlError, ServerNotRunning
 _NOBODY_THERE = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
 
 
-def open_transport(path: bytes, autostart: bool, timeout: float) -> Tuple[Transport, str]:
-    """A connection to the server that listens on a socket, and the server's instance.
+class Attempts:
+    """What to make of each failure to connect.
 
     A server that ends because it was idle may cut off whoever connects at that moment. Hence the first request is a
     ``ping``, which may be repeated, and not a ``spawn``, which may not.
     """
-    deadline = time.monotonic() + timeout
-    may_start = autostart and _autostart.allowed()
-    pause = 0.002
+
+    def __init__(self, path: bytes, autostart: bool, timeout: float) -> None:
+        self._path = path
+        self._deadline = time.monotonic() + timeout
+        self._may_start = autostart and _autostart.allowed()
+        self._failures = 0
+
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def start_first(self, error: Exception) -> bool:
+        """Whether a server is to be started before the next attempt. Raises when there is none to be made."""
+        self._failures += 1
+        where = os.fsdecode(self._path)
+        if isinstance(error, (ConnectionLost, BlockingIOError)):
+            return False
+        if not isinstance(error, OSError) or isinstance(error, ProcctlError):
+            raise error
+        if error.errno == errno.EACCES:
+            raise NotPermitted(
+                f"no access to the socket {where}",
+                data={"kind": "not_permitted", "errno": error.errno, "path": where},
+            ) from error
+        if error.errno not in _NOBODY_THERE:
+            raise error
+        if not self._may_start:
+            raise ServerNotRunning(
+                f"no server listens on {where}", data={"kind": "server_not_running", "socket": where}
+            ) from error
+        # Refused can also be the moment between a server's bind and its listen, so that is tried twice.
+        return error.errno != errno.ECONNREFUSED or self._failures > 1
+
+    def pause(self, error: Exception) -> float:
+        """Seconds to wait before the next attempt. Raises ServerNotRunning when the time is over."""
+        seconds = min(0.001 * 2.0**self._failures, 0.25)
+        if seconds > self.left():
+            where = os.fsdecode(self._path)
+            raise ServerNotRunning(
+                f"no server answers on {where}: {error}", data={"kind": "server_not_running", "socket": where}
+            ) from error
+        return seconds
+
+
+def open_transport(path: bytes, autostart: bool, timeout: float, listen: bool = False) -> Tuple[Transport, str]:
+    """A connection to the server that listens on a socket, and the server's instance."""
+    attempts = Attempts(path, autostart, timeout)
     while True:
         try:
-            transport = Transport(connected(path))
+            transport = Transport(connected(path), listen)
             try:
-                return transport, str(
-                    transport.request("ping", timeout=max(0.0, deadline - time.monotonic()))["instance"]
-                )
+                return transport, str(transport.request("ping", timeout=attempts.left())["instance"])
             except BaseException:
                 transport.close()
                 raise
-        except (ConnectionLost, BlockingIOError) as error:
-            fault: Exception = error
-        except OSError as error:
-            if isinstance(error, ProcctlError):
-                raise
-            if error.errno == errno.EACCES:
-                raise NotPermitted(
-                    f"no access to the socket {os.fsdecode(path)}",
-                    data={"kind": "not_permitted", "errno": error.errno, "path": os.fsdecode(path)},
-                ) from error
-            if error.errno not in _NOBODY_THERE:
-                raise
-            if not may_start:
-                raise ServerNotRunning(
-                    f"no server listens on {os.fsdecode(path)}",
-                    data={"kind": "server_not_running", "socket": os.fsdecode(path)},
-                ) from error
-            fault = error
-            if error.errno != errno.ECONNREFUSED or pause > 0.002:
-                # Refused can also be the moment between a server's bind and its listen, so that is tried twice.
-                _autostart.start(path, max(0.1, deadline - time.monotonic()))
-        if time.monotonic() + pause > deadline:
-            raise ServerNotRunning(
-                f"no server answers on {os.fsdecode(path)}: {fault}",
-                data={"kind": "server_not_running", "socket": os.fsdecode(path)},
-            ) from fault
+        except (ProcctlError, OSError) as error:
+            if attempts.start_first(error):
+                _autostart.start(path, max(0.1, attempts.left()))
+            pause = attempts.pause(error)
         time.sleep(pause)
-        pause = min(pause * 2, 0.25)
 
 
 def connected(path: bytes) -> socket.socket:
@@ -88,3 +107,17 @@ def connected(path: bytes) -> socket.socket:
     except BaseException:
         connection.close()
         raise
+
+
+def not_again(lost: Optional[str], error: Exception) -> ConnectionLost:
+    """The error when a lost connection cannot be made anew."""
+    return ConnectionLost(f"{lost}; {error}", data={"kind": "connection_lost"})
+
+
+def check_instance(lost: Optional[str], expected: str, found: str) -> None:
+    """Raise ConnectionLost if it is another server by now: it knows nothing of the processes of the one that was."""
+    if found != expected:
+        raise ConnectionLost(
+            f"{lost}; another server has taken its place",
+            data={"kind": "connection_lost", "reason": "instance", "instance": found, "expected": expected},
+        )

@@ -53,13 +53,17 @@ class Descriptors:
             self.numbers.append(number)
         return self._index[number]
 
-    def add_directory(self, path: str) -> int:
-        """The index of a directory opened for this message only. O_PATH: being there is enough, it need not be
+    def open_directory(self, path: Union[str, bytes]) -> int:
+        """A descriptor of a directory, opened for this message only. O_PATH: being there is enough, it need not be
         readable.
         """
         number = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._opened.append(number)
-        return self.add(number)
+        return number
+
+    def add_directory(self, path: str) -> int:
+        """The index of a directory opened for this message only."""
+        return self.add(self.open_directory(path))
 
     def stdio(self, value: Stdio) -> Any:
         """A standard stream as it goes over the wire; None for the server's default."""

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Protocol
 
+from ._lines import LineCutter
 from ._values import check
+from .errors import from_error
 
 
 def encode(method: str, params: Optional[Any], number: Optional[int]) -> bytes:
@@ -34,31 +36,36 @@ def decode(line: bytes) -> List[Dict[str, Any]]:
     return members
 
 
-class LineBuffer:
-    """Cuts a stream of bytes into lines. What has been searched for a newline once is not searched again."""
+def addressee(message: Mapping[str, Any], pending: Mapping[int, Sized]) -> Optional[int]:
+    """Which of the pending requests a message answers, if any."""
+    number = message.get("id")
+    if number is None and pending:
+        # The server could not read an id: of the requests in flight only the longest can have been too long for it.
+        number = max(pending, key=lambda key: pending[key].size)
+    return number if isinstance(number, int) and number in pending else None
 
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._searched = 0
+
+def result_of(reply: Mapping[str, Any]) -> Any:
+    """What a reply says; raises the error it says."""
+    if "error" in reply:
+        raise from_error(reply["error"])
+    return reply.get("result")
+
+
+class Sized(Protocol):
+    """A request, with the length of its line."""
+
+    size: int
+
+
+class LineBuffer(LineCutter):
+    """Cuts what comes from a server into messages."""
 
     def feed(self, data: bytes) -> List[bytes]:
         """Add bytes; return the lines that are complete now, blank ones left out."""
-        self._bytes += data
-        lines: List[bytes] = []
-        start = 0
-        while True:
-            end = self._bytes.find(b"\n", max(start, self._searched))
-            if end < 0:
-                break
-            line = bytes(self._bytes[start:end]).strip()
-            if line:
-                lines.append(line)
-            start = end + 1
-        if start:
-            del self._bytes[:start]
-        self._searched = len(self._bytes)
-        return lines
+        return [stripped for line in self.cut(data) if (stripped := line.strip())]
 
-    def __len__(self) -> int:
-        """How many bytes of an unfinished line are held."""
-        return len(self._bytes)
+    def messages(self, data: bytes) -> Iterator[Dict[str, Any]]:
+        """Add bytes; the messages that are complete now."""
+        for line in self.feed(data):
+            yield from decode(line)

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterable, Mapping, Union, cast
 
 if TYPE_CHECKING:
-    from .process import Process
+    from ._handle import AnyHandle
     from .record import Record
 
-Ref = Union[int, str, "Process", "Record"]
+Ref = Union[int, str, "AnyHandle", "Record"]
 """A process: its id, its name, a handle or a record of it."""
 
 Selector = Union[Ref, Iterable[Ref], Mapping[str, str]]

@@ -53,12 +53,14 @@ def spawn_params(descriptors: Descriptors, argv: Argv, options: SpawnOptions) ->
         "start_timeout_ms": _optional(option("start_timeout"), milliseconds),
         "pty": terminal_to_wire(option("pty")),
     }
-    for same in ("user", "group", "nice", "no_new_privileges", "name", "hold", "session"):
+    for same in ("user", "group", "nice", "no_new_privileges", "name", "hold"):
         params[same] = option(same)
+    session = option("session")
+    params["session"] = {"group": session} if isinstance(session, int) else session
     add_environment(params, option("env"), option("env_base"), default=_caller.environment)
     if params["pty"] is not None and option("env") is None and option("env_base") is None:
         # The caller's own terminal is another one, if it has one at all.
-        params["env"].pop("TERM", None)
+        params["env"] = environment_to_wire({name: value for name, value in os.environb.items() if name != b"TERM"})
     umask = option("umask")
     if umask is not SERVER:
         params["umask"] = _caller.umask() if umask is None else umask

@@ -7,65 +7,53 @@ whom it belongs; when the leader has its own, it leaves, and one of the others t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import os
 import select
 import socket
 import threading
 import time
-import weakref
-from array import array
 from collections import deque
-from typing import Any, Deque, Dict, Mapping, Optional, Sequence, Set
+from typing import Any, Deque, Dict, Iterator, Mapping, Optional, Sequence, Set
 
-from ._framing import LineBuffer, decode, encode
-from .errors import ConnectionLost, ProcctlError, TimedOut, from_error
-
-_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-
-
-class _Pending:
-    """A request that has not been answered yet."""
-
-    def __init__(self, size: int, wake: threading.Condition) -> None:
-        self.size = size
-        self.wake = wake
-        self.sent = False
-        self.following = False
-        self.done = False
-        self.reply: Mapping[str, Any] = {}
-
-    def finish(self, reply: Mapping[str, Any]) -> None:
-        self.reply, self.done = reply, True
-        self.wake.notify()
+from . import _fork
+from ._framing import LineBuffer, addressee, encode, result_of
+from ._pending import Pending
+from ._socket import SharedSocket
+from ._steps import Request
+from .errors import ConnectionLost, ProcctlError, TimedOut
 
 
 class Transport:
-    """A connected socket with requests in flight."""
+    """A connected socket with requests in flight. ``listen``: notifications are kept for ``receive``."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(True)
-        self.pid = os.getpid()
-        self._socket = connection
-        self._ids = itertools.count(1)
+    def __init__(self, connection: socket.socket, listen: bool = False) -> None:
         # A signal handler may close the client while its own thread is in here, hence RLock.
         self._lock = threading.RLock()
-        self._send_lock = threading.Lock()
+        self._socket = SharedSocket(connection, self._lock, self._end_all)
+        self._ids = itertools.count(1)
         self._lines = LineBuffer()
-        self._pending: Dict[int, _Pending] = {}
-        self._leader: Optional[_Pending] = None
+        self._pending: Dict[int, Pending] = {}
+        self._led = False
         self._threads: Set[int] = set()
-        # Notifications in the order they came, once a request has said that somebody will take them.
-        self._notes: Optional[Deque[Mapping[str, Any]]] = None
-        self._listener: Optional[_Pending] = None
-        self._users = 0
-        self._lost: Optional[str] = None
-        _all.add(self)
+        # Notifications in the order they came.
+        self._notes: Optional[Deque[Mapping[str, Any]]] = deque() if listen else None
+        self._listener: Optional[Pending] = None
+        _fork.watch(self)
+
+    @property
+    def pid(self) -> int:
+        """The process it belongs to."""
+        return self._socket.pid
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+        return self._socket.fileno()
 
     @property
     def lost(self) -> Optional[str]:
         """Why the connection is no longer usable, if it is not."""
-        return self._lost
+        return self._socket.lost
 
     def busy(self) -> bool:
         """Whether the calling thread is inside a request already: a signal handler of it asks. It would wait for itself
@@ -79,43 +67,98 @@ class Transport:
         params: Optional[Any] = None,
         descriptors: Sequence[int] = (),
         timeout: Optional[float] = None,
-        listen: bool = False,
     ) -> Any:
         """Send a request, wait for its answer, return the result or raise the error.
 
         After ``timeout`` seconds, and when an exception such as KeyboardInterrupt comes in, the request is cancelled at
-        the server. ``listen``: notifications that come from now on are kept for ``receive``.
+        the server.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        pending = self.begin(method, params, descriptors, deadline)
+        try:
+            return self.finish(pending, deadline)
+        except BaseException:
+            self._give_up(pending)
+            raise
+
+    def begin(
+        self,
+        method: str,
+        params: Optional[Any] = None,
+        descriptors: Sequence[int] = (),
+        deadline: Optional[float] = None,
+    ) -> Pending:
+        """Send a request; ``finish`` gets its answer, ``look`` says whether it is there."""
         number = next(self._ids)
         line = encode(method, params, number)
-        pending = _Pending(len(line), threading.Condition(self._lock))
+        pending = Pending(number, len(line), threading.Condition(self._lock))
+        with self._inside():
+            with self._lock:
+                self._socket.check()
+                self._pending[number] = pending
+            try:
+                self._socket.send(line, descriptors, deadline)
+                pending.sent = True
+            except BaseException:
+                self._give_up(pending)
+                raise
+        return pending
+
+    def finish(self, pending: Pending, deadline: Optional[float] = None) -> Any:
+        """Wait for the answer of a request; return the result or raise the error. Raises TimedOut at the deadline (of
+        ``time.monotonic``); it can be called again.
+        """
+        with self._inside():
+            self._wait(pending, deadline)
+        if not pending.reply:
+            self._socket.check()
+        return result_of(pending.reply)
+
+    def look(self, pending: Pending) -> bool:
+        """Whether a request is answered, as far as can be told without waiting."""
+        with self._lock:
+            if pending.done or self._led or self.lost is not None:
+                return pending.done
+            self._socket.enter()
+            self._led = True
+        try:
+            while not pending.done and self._read():
+                pass
+        finally:
+            self._stop_leading()
+        return pending.done
+
+    def tell(self, method: str, params: Optional[Any] = None) -> None:
+        """Send a notification, which is not answered."""
+        self._socket.send(encode(method, params, None), (), None)
+
+    def is_idle(self) -> bool:
+        """Whether it is still connected, with nothing in flight and nothing unread."""
+        with self._lock:
+            busy = self._pending or self._led or self._threads or self.lost is not None
+            return not busy and self._socket.is_quiet()
+
+    def _give_up(self, pending: Pending) -> None:
+        """Nobody waits for its answer any more."""
+        with self._lock:
+            known = self._pending.pop(pending.number, None)
+        if known and known.sent:
+            self._cancel(known.number)
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
         me = threading.get_ident()
         if me in self._threads:
             raise RuntimeError("reentrant call: this thread is inside a request on this connection")
         self._threads.add(me)
         try:
-            with self._lock:
-                self._raise_if_lost()
-                self._pending[number] = pending
-                if listen and self._notes is None:
-                    self._notes = deque()
-            self._send(line, descriptors, deadline)
-            pending.sent = True
-            self._wait(pending, deadline)
-        except BaseException:
-            with self._lock:
-                abandoned = self._pending.pop(number, None)
-            if abandoned and abandoned.sent:
-                self._cancel(number)
-            raise
+            yield
         finally:
             self._threads.discard(me)
-        if not pending.reply:
-            self._raise_if_lost()
-        if "error" in pending.reply:
-            raise from_error(pending.reply["error"])
-        return pending.reply.get("result")
+
+    def perform(self, request: Request) -> Any:
+        """The same for a step."""
+        return self.request(request.method, request.params, request.descriptors, request.timeout)
 
     def receive(self, deadline: Optional[float] = None) -> Mapping[str, Any]:
         """The next notification, one caller at a time. Nothing is read ahead: what is not taken stays with the server.
@@ -123,11 +166,11 @@ class Transport:
         Raises TimedOut at the deadline (of ``time.monotonic``), ConnectionLost behind the last one.
         """
         number = next(self._ids)
-        listener = _Pending(0, threading.Condition(self._lock))
+        listener = Pending(number, 0, threading.Condition(self._lock))
         with self._lock:
             if self._notes:
                 return self._notes.popleft()
-            self._raise_if_lost()
+            self._socket.check()
             # Among the requests, though none was sent: so it takes its turn as leader, and is woken when all is lost.
             self._pending[number] = self._listener = listener
         try:
@@ -139,124 +182,94 @@ class Transport:
         with self._lock:
             if self._notes:
                 return self._notes.popleft()
-        self._raise_if_lost()
+        self._socket.check()
         raise ConnectionLost("the connection was lost")
 
     def close(self) -> None:
         """End the connection. Requests of other threads end with ConnectionLost."""
-        self._lose("the connection was closed by this client")
-
-    def abandon(self) -> None:
-        """After a fork: close the child's copy of the socket, so that the parent's connection ends when the parent ends
-        it.
-        """
-        self._lost = "the connection belongs to the parent process"
-        self._socket.close()
+        self._socket.lose("the connection was closed by this client")
 
     def detach(self) -> int:
         """Give the descriptor of the socket away. With nothing in flight it has no unread bytes."""
-        with self._lock:
-            self._lost = "the connection was handed over"
-            return self._socket.detach()
+        return self._socket.detach()
 
-    # Sending
-
-    def _send(self, line: bytes, descriptors: Sequence[int], deadline: Optional[float]) -> None:
-        if not self._send_lock.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic())):
-            raise TimedOut("timed out before the request could be sent")
-        try:
-            self._enter()
-            try:
-                self._transmit(line, descriptors, deadline)
-            finally:
-                self._leave()
-        finally:
-            self._send_lock.release()
-
-    def _transmit(self, line: bytes, descriptors: Sequence[int], deadline: Optional[float]) -> None:
-        sent = 0
-        unsure = False
-        try:
-            while sent < len(line):
-                unsure = True
-                try:
-                    if sent == 0 and descriptors:
-                        # In a sendmsg of its own from the message's first byte on: the receiver then takes them for
-                        # this message's.
-                        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))
-                        sent = self._socket.sendmsg([line], [rights], _FLAGS)
-                    else:
-                        sent += self._socket.send(memoryview(line)[sent:], _FLAGS)
-                    unsure = False
-                except BlockingIOError:
-                    unsure = False
-                    self._poll(select.POLLOUT, deadline)
-        except (BrokenPipeError, ConnectionResetError):
-            return  # What the server said last is still there to be read: the reader meets the end, not the writer.
-        except BaseException as error:
-            # Half a message, or nobody knows how much of it (an exception from a signal handler), leaves the stream
-            # unusable.
-            if 0 < sent < len(line) or (unsure and not isinstance(error, OSError)):
-                self._lose("the connection was given up in the middle of a message")
-            raise
+    def _after_fork(self) -> None:
+        """The connection is the parent's. Threads that held the lock or waited are not in the child."""
+        self._lock = threading.RLock()
+        self._socket.abandon(self._lock)
+        self._led, self._listener = False, None
+        self._pending = {}
 
     def _cancel(self, number: int) -> None:
         try:
-            self._send(encode("$/cancelRequest", {"id": number}, None), (), time.monotonic() + 1)
+            self._socket.send(encode("$/cancelRequest", {"id": number}, None), (), time.monotonic() + 1)
         except (ProcctlError, OSError):
             pass  # Best effort: the answer nobody waits for any more is dropped when it comes.
 
     # Reading
 
-    def _wait(self, pending: _Pending, deadline: Optional[float]) -> None:
+    def _wait(self, pending: Pending, deadline: Optional[float]) -> None:
         """Return when the request is answered: as a follower as long as there is a leader, else as the leader."""
+        leading = False
         try:
             with self._lock:
-                while not pending.done and self._leader is not None:
-                    pending.following = True
-                    pending.wake.wait(None if deadline is None else deadline - time.monotonic())
-                    if not pending.done and deadline is not None and time.monotonic() >= deadline:
-                        raise TimedOut("timed out while waiting for the answer")
-                pending.following = False
+                pending.followers += 1
+                try:
+                    while not pending.done and self._led:
+                        pending.wake.wait(None if deadline is None else deadline - time.monotonic())
+                        if not pending.done and deadline is not None and time.monotonic() >= deadline:
+                            raise TimedOut("timed out while waiting for the answer")
+                finally:
+                    pending.followers -= 1
                 if pending.done:
                     return
-                self._enter()
-                self._leader = pending
+                self._socket.enter()
+                leading = self._led = True
             while not pending.done:
-                self._poll(select.POLLIN, deadline)
+                self._socket.poll(select.POLLIN, deadline)
                 self._read()
         finally:
-            with self._lock:
-                pending.following = False
-                if self._leader is pending:
-                    self._leader = None
-                    self._leave()
-                if self._leader is None:
-                    # Also when this follower was woken to lead and leaves instead.
-                    for other in self._pending.values():
-                        if other.following:
-                            other.wake.notify()
-                            break
+            if leading:
+                self._stop_leading()
+            else:
+                # It may have been woken to lead, and leaves instead.
+                self._wake_another()
 
-    def _read(self) -> None:
-        """Read once, without waiting, and hand out what came."""
+    def _stop_leading(self) -> None:
+        with self._lock:
+            self._led = False
+            self._socket.leave()
+            self._wake_another()
+
+    def _wake_another(self) -> None:
+        with self._lock:
+            if self._led:
+                return
+            for other in self._pending.values():
+                if other.followers:
+                    other.wake.notify()
+                    break
+
+    def _read(self) -> bool:
+        """Read once, without waiting, and hand out what came. False: nothing was there."""
         try:
-            data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
+            data = self._socket.receive()
             if not data:
-                self._lose("the connection to the server was lost: it ended")
-            for line in self._lines.feed(data):
-                for message in decode(line):
-                    self._dispatch(message)
+                self._socket.lose("the connection to the server was lost: it ended")
+            for message in self._lines.messages(data):
+                self._dispatch(message)
+            return bool(data)
         except BlockingIOError:
-            pass
+            return False
         except OSError as error:
-            self._lose(f"the connection to the server was lost: {error}")
+            self._socket.lose(f"the connection to the server was lost: {error}")
         except ValueError as error:
-            self._lose(f"the server sent what is not JSON-RPC: {error}")
+            self._socket.lose(f"the server sent what is not JSON-RPC: {error}")
         except BaseException:
             # From a signal handler: bytes may have been taken from the socket and not be accounted for.
-            self._lose("the connection was given up in the middle of an answer")
+            self._socket.lose("the connection was given up in the middle of an answer")
             raise
+        return False
 
     def _dispatch(self, message: Mapping[str, Any]) -> None:
         if "method" in message:
@@ -267,65 +280,13 @@ class Transport:
                     if self._listener is not None:
                         self._listener.finish(message)
             return
-        number = message.get("id")
         with self._lock:
-            if number is None and self._pending:
-                # The server could not read an id: of the requests in flight only the longest can have been too long for
-                # it.
-                number = max(self._pending, key=lambda key: self._pending[key].size)
-            pending = self._pending.pop(number, None) if isinstance(number, int) else None
-            if pending:
-                pending.finish(message)
+            number = addressee(message, self._pending)
+            if number is not None:
+                self._pending.pop(number).finish(message)
 
-    def _poll(self, event: int, deadline: Optional[float]) -> None:
-        poll = select.poll()
-        poll.register(self._socket, event)
-        while not poll.poll(None if deadline is None else max(0.0, (deadline - time.monotonic()) * 1000)):
-            if deadline is not None and time.monotonic() >= deadline:
-                raise TimedOut("timed out while waiting for the server")
-
-    # The life of the socket
-
-    def _raise_if_lost(self) -> None:
-        if self._lost is not None:
-            raise ConnectionLost(self._lost)
-
-    def _enter(self) -> None:
-        with self._lock:
-            self._raise_if_lost()
-            self._users += 1
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._lost is not None and not self._users:
-                self._socket.close()
-
-    def _lose(self, why: str) -> None:
-        """No more requests. The descriptor is closed by the last who uses it: its number must not come to mean another
-        file meanwhile.
-        """
-        with self._lock:
-            if self._lost is None:
-                self._lost = why
-                try:
-                    self._socket.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-            waiting = list(self._pending.values())
-            self._pending.clear()
-            for pending in waiting:
-                pending.finish({})
-            if not self._users:
-                self._socket.close()
-
-
-_all: "weakref.WeakSet[Transport]" = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for transport in list(_all):
-        transport.abandon()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+    def _end_all(self) -> None:
+        """The connection is lost: nobody waits in vain."""
+        for pending in self._pending.values():
+            pending.finish({})
+        self._pending.clear()

@@ -4,35 +4,71 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
-import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar, Union
 
-from . import _connect, _takeover
-from ._descriptors import Descriptors
-from ._path import resolve
-from ._selectors import Ref, Selector, process_to_wire, processes_to_wire
-from ._spawn import add_environment, argv_to_wire, cwd_to_wire, file_to_wire, lifetime_to_wire, present, spawn_params
+from . import _connect, _fork, _requests
+from ._endpoint import Endpoint
+from ._requests import Data as Data
+from ._steps import Request, Steps, run, shaped
+from ._takeover import exec_replace_connection
 from ._transport import Transport
-from ._values import BytesLike, SignalLike, data_to_wire, milliseconds, signal_to_wire
+from ._values import BytesLike
 from .errors import ConnectionLost, ProcctlError
-from .options import Argv, Env, Files, Lifetime, Signals, SpawnOptions, Stop
 from .process import Process
-from .record import Chunk, Info, KillResult, Record, WaitResult, WriteResult
-from .subscription import Subscription, subscribe_params
+from .record import Record
+from .subscription import Subscription
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Concatenate, ParamSpec
 
-Data = Union[bytes, bytearray, memoryview]
+    P = ParamSpec("P")
 
-SLACK = 10.0
-"""Seconds an answer may come later than the time the server was given, before this client takes the server for hung."""
+T = TypeVar("T")
 
 
-class Client:
+def _method(build: "Callable[P, Steps[T]]") -> "Callable[Concatenate[Client, P], T]":
+    """A method that sends what ``build`` asks, and returns what it makes of the answer."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._run(build(*args, **kwargs))
+
+    return shaped(method, build)
+
+
+def _handle(build: "Callable[P, Steps[Record]]") -> "Callable[Concatenate[Client, P], Process]":
+    """One that returns a handle."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Process:
+        return Process(self, self._run(build(*args, **kwargs)))
+
+    return shaped(method, build)
+
+
+def _apart(build: "Callable[P, Steps[T]]") -> "Callable[Concatenate[Client, P], T]":
+    """One that uses up a connection."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        transport, _ = self._open()
+        try:
+            return run(build(*args, **kwargs), transport.perform)
+        finally:
+            transport.close()
+
+    return shaped(method, build)
+
+
+def _subscription(build: "Callable[P, Dict[str, Any]]") -> "Callable[Concatenate[Client, P], Subscription]":
+    """One that subscribes."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Subscription:
+        return Subscription(self, build(*args, **kwargs))
+
+    return shaped(method, build)
+
+
+class Client(Endpoint):
     """A connection to the server. Threads may share it; after a fork the child gets a connection of its own at its
     first request.
 
@@ -40,193 +76,31 @@ class Client:
     """
 
     def __init__(self, path: Optional[BytesLike] = None, autostart: bool = True, timeout: float = 5.0) -> None:
-        self._path = resolve(path)
-        self._autostart = autostart
-        self._timeout = timeout
-        self._closed = False
+        super().__init__(path, autostart, timeout)
         self._reconnecting = threading.Lock()
         self._transport, self.instance = self._open()
-        _clients.add(self)
+        _fork.watch(self)
 
-    @property
-    def path(self) -> str:
-        """The server's socket."""
-        return os.fsdecode(self._path)
+    # What each does stands where its params are built.
 
-    # Starting
-
-    def spawn(self, argv: Argv, **options: Unpack[SpawnOptions]) -> Process:
-        """Start a program with this process's cwd, environment and umask, unless the options (SpawnOptions) say
-        otherwise.
-
-        Raises SpawnError, which is also the OSError that ``os.execvp`` would raise.
-        """
-        with Descriptors() as descriptors:
-            params = spawn_params(descriptors, argv, options)
-            return Process(self, Record.from_wire(self.call("spawn", params, fds=descriptors.numbers)))
-
-    def exec_replace(
-        self,
-        process: Ref,
-        argv: Optional[Argv] = None,
-        *,
-        file: Optional[Files] = None,
-        env: Optional[Env] = None,
-        env_base: Optional[str] = None,
-        cwd: Optional[BytesLike] = None,
-        signals: Union[None, str, Signals] = None,
-        start_timeout: Optional[float] = None,
-        from_inside: Optional[bool] = None,
-    ) -> Record:
-        """Replace the program of a process; the process stays. A held one is started by it (``argv`` left out: the one
-        it was created with).
-
-        ``env`` alone is the whole environment, with ``env_base`` ("keep", "inherit", "empty") what changes in that one;
-        without both the process keeps what it has. Raises ExecError; the process is then as it was.
-        """
-        params = {
-            "process": process_to_wire(process),
-            "argv": None if argv is None else argv_to_wire(argv),
-            "file": None if file is None else file_to_wire(file),
-            "cwd": None if cwd is None else cwd_to_wire(cwd),
-            "signals": signals.to_wire() if isinstance(signals, Signals) else signals,
-            "start_timeout_ms": None if start_timeout is None else milliseconds(start_timeout, "start_timeout"),
-            "from_inside": from_inside,
-        }
-        add_environment(params, env, env_base)
-        return Record.from_wire(self.call("exec-replace", present(params)))
-
-    def exec_replace_connection(self, argv: Argv, **options: Unpack[SpawnOptions]) -> socket.socket:
-        """Have a program take the place of a new connection, and return the socket that is its stdin and stdout."""
-        transport, _ = self._open()
-        return _takeover.take_over(transport, argv, options, (options.get("start_timeout") or 10.0) + SLACK)
-
-    # Waiting and ending
-
-    def wait(
-        self, processes: Selector, *, mode: str = "all", until: str = "exited", timeout: Optional[float] = None
-    ) -> WaitResult:
-        """Wait for processes: "all", "any" or "first-failure"; until "exited", or "drained" (their captured streams
-        have ended too).
-        """
-        params: Dict[str, Any] = {"processes": processes_to_wire(processes), "mode": mode, "until": until}
-        return WaitResult.from_wire(self._timed("wait", params, timeout))
-
-    def kill(
-        self,
-        processes: Selector,
-        signal: Optional[SignalLike] = None,
-        *,
-        scope: str = "tree",
-        escalate_after: Union[float, str, None] = None,
-        wait: bool = False,
-        timeout: Optional[float] = None,
-    ) -> List[KillResult]:
-        """Send a signal (left out: that of the process's stop rule) to each process's "tree", "group", or the "process"
-        alone.
-
-        ``escalate_after``: seconds after which whoever is left in the tree is killed, or "stop": the grace of each one's
-        stop rule. ``wait``: return when the tree is empty, or ``timeout`` (the escalation and 30 s) has passed, with the
-        survivors.
-        """
-        params: Dict[str, Any] = {"processes": processes_to_wire(processes), "scope": scope}
-        if signal is not None:
-            params["signal"] = signal_to_wire(signal)
-        if isinstance(escalate_after, str):
-            params["escalate_after_ms"] = escalate_after
-        elif escalate_after is not None:
-            params["escalate_after_ms"] = milliseconds(escalate_after, "escalate_after")
-        if wait:
-            params["wait"] = True
-        return [KillResult.from_wire(entry) for entry in self._timed("kill", params, timeout)["processes"]]
-
-    def release(self, processes: Selector) -> List[int]:
-        """Forget processes that have ended; returns their ids."""
-        return list(self.call("release", {"processes": processes_to_wire(processes)})["released"])
-
-    # Looking and changing
-
-    def list(
-        self,
-        processes: Optional[Selector] = None,
-        *,
-        state: Union[None, str, Sequence[str]] = None,
-        name: Optional[str] = None,
-        labels: Optional[Mapping[str, str]] = None,
-    ) -> "List[Record]":
-        """The records of all processes this user may see, or of those that match."""
-        params = {
-            "processes": None if processes is None else processes_to_wire(processes),
-            "state": state if state is None or isinstance(state, str) else [*state],
-            "name": name,
-            "labels": None if labels is None else dict(labels),
-        }
-        return [Record.from_wire(record) for record in self.call("list", present(params))["processes"]]
-
-    def get(self, process: Ref, *, members: bool = False, holders: bool = False) -> Record:
-        """A process's record; if asked also the living ``members`` of its tree, and who holds its streams open
-        (``holders``).
-        """
-        params = {"process": process_to_wire(process), "members": members or None, "holders": holders or None}
-        return Record.from_wire(self.call("get", present(params)))
-
-    def process(self, process: Ref) -> Process:
-        """A handle of a process that exists already."""
-        return Process(self, self.get(process))
-
-    def read(
-        self,
-        process: Ref,
-        stream: str = "stdout",
-        offset: int = 0,
-        limit: int = 65536,
-        timeout: float = 0.0,
-        *,
-        arrivals: bool = False,
-    ) -> Chunk:
-        """Captured output ("stdout", "stderr", "terminal") from a byte on, at most ``limit`` bytes. With none there yet
-        it waits for up to ``timeout`` seconds. ``arrivals``: say also when it came.
-        """
-        params = {"process": process_to_wire(process), "stream": stream, "offset": offset, "limit": limit}
-        if arrivals:
-            params["arrivals"] = True
-        return Chunk.from_wire(self._timed("read", params, timeout))
-
-    def write(self, process: Ref, data: Union[None, str, Data] = None, eof: bool = False) -> WriteResult:
-        """Send bytes (text as UTF-8) to a process's stdin of kind "pipe", or to its terminal; with ``eof`` the input
-        ends behind them.
-
-        Returns when all are queued, which is at once unless the program is behind with reading. Raises StreamClosed when
-        it reads no more.
-        """
-        params: Dict[str, Any] = {"process": process_to_wire(process)}
-        if data is not None:
-            params["data"] = data if isinstance(data, str) else data_to_wire(bytes(data))
-        if eof:
-            params["eof"] = True
-        return WriteResult.from_wire(self.call("write", params))
-
-    def resize(self, process: Ref, rows: int, cols: int) -> os.terminal_size:
-        """Give a process's terminal another size; the programs in its foreground are told (SIGWINCH)."""
-        size = self.call("resize", {"process": process_to_wire(process), "rows": rows, "cols": cols})
-        return os.terminal_size((size["cols"], size["rows"]))
-
-    def subscribe(
-        self,
-        processes: Selector = "all",
-        events: Optional[Sequence[str]] = None,
-        from_: Optional[Mapping[str, int]] = None,
-        lossless: bool = False,
-        streams: Optional[Sequence[str]] = None,
-    ) -> Subscription:
-        """What happens to processes from now on, as an iterator; also the end of those that have ended already.
-
-        ``events``: only these ("started", "output", "stopped", "continued", "exited", "drained", "replaced").
-        ``from_``: the offsets to begin at, by stream; a stream not named begins where it is now, and at 0 in a process
-        still to come. ``streams``: output of these only. ``lossless``: programs in block mode wait for this subscriber.
-        """
-        params = subscribe_params(processes_to_wire(processes), events, from_, lossless, streams)
-        return Subscription(self._another, params)
+    spawn = _handle(_requests.spawn)
+    exec_replace = _method(_requests.exec_replace)
+    exec_replace_connection = _apart(exec_replace_connection)
+    wait = _method(_requests.wait)
+    kill = _method(_requests.kill)
+    release = _method(_requests.release)
+    list = _method(_requests.list)
+    get = _method(_requests.get)
+    process = _handle(_requests.process)
+    read = _method(_requests.read)
+    write = _method(_requests.write)
+    resize = _method(_requests.resize)
+    subscribe = _subscription(_requests.subscribe)
+    update = _method(_requests.update)
+    ping = _method(_requests.ping)
+    info = _method(_requests.info)
+    shutdown = _method(_requests.shutdown)
+    discover = _method(_requests.discover)
 
     def unsubscribe(self, subscription: Union[int, Subscription]) -> None:
         """End a subscription; what it had been told by then can still be taken. (A number is that of one made by
@@ -236,48 +110,6 @@ class Client:
             subscription.unsubscribe()
         else:
             self.call("unsubscribe", {"subscription": subscription})
-
-    def update(
-        self,
-        process: Ref,
-        *,
-        name: Optional[str] = None,
-        labels: Optional[Mapping[str, str]] = None,
-        lifetime: Optional[Lifetime] = None,
-        timeout: Union[None, float, str] = None,
-        stop: Optional[Stop] = None,
-    ) -> Record:
-        """Change what is given: ``labels`` replaces them all; ``timeout`` is a new deadline in seconds from now, "none"
-        removes it.
-        """
-        params = {
-            "process": process_to_wire(process),
-            "name": name,
-            "labels": None if labels is None else dict(labels),
-            "lifetime": lifetime_to_wire(lifetime),
-            "timeout_ms": timeout if timeout is None or isinstance(timeout, str) else milliseconds(timeout),
-            "stop": None if stop is None else stop.to_wire(),
-        }
-        return Record.from_wire(self.call("update", present(params)))
-
-    # The server
-
-    def ping(self) -> str:
-        """The server's instance, as a sign of life."""
-        return str(self.call("ping")["instance"])
-
-    def info(self) -> Info:
-        """Version, limits, and what this kernel and container allow."""
-        info: Info = self.call("info")
-        return info
-
-    def shutdown(self) -> int:
-        """End the server; returns how many processes are being stopped for it, each by its stop rule."""
-        return int(self.call("shutdown")["stopping"])
-
-    def discover(self) -> Dict[str, Any]:
-        """The server's description of itself: an OpenRPC document."""
-        return dict(self.call("rpc.discover"))
 
     def call(
         self, method: str, params: Optional[Any] = None, *, fds: Sequence[int] = (), timeout: Optional[float] = None
@@ -305,17 +137,8 @@ class Client:
         they were.
         """
         with self._reconnecting:
-            lost = self._live_lost()
-            if lost is None:
-                return
-            try:
-                transport, instance = self._another(False)
-            except (ProcctlError, OSError) as error:
-                raise ConnectionLost(f"{lost}; {error}") from error
-            if instance != self.instance:
-                transport.close()
-                raise ConnectionLost(f"{lost}; another server has taken its place")
-            self._transport = transport
+            if self._transport.pid == os.getpid() and self._transport.lost is not None:
+                self._transport = self._again(self._transport.lost, self.instance)
 
     def close(self) -> None:
         """Close the connection. Requests that other threads wait for end with ConnectionLost."""
@@ -323,33 +146,46 @@ class Client:
         if self._transport.pid == os.getpid():
             self._transport.close()
 
-    def _timed(self, method: str, params: Dict[str, Any], timeout: Optional[float]) -> Any:
-        """A request the server ends by itself after a time: this client gives up only when the server does not."""
-        if timeout is not None:
-            params["timeout_ms"] = milliseconds(timeout)
-        return self.call(method, params, timeout=None if timeout is None else timeout + SLACK)
+    def _run(self, steps: Steps[T]) -> T:
+        return run(steps, self._perform)
 
-    def _live_lost(self) -> Optional[str]:
-        """Why the connection of this very process is no longer usable, if it is not."""
-        return self._transport.lost if self._transport.pid == os.getpid() else None
+    def _perform(self, request: Request) -> Any:
+        try:
+            return self.call(request.method, request.params, fds=request.descriptors, timeout=request.timeout)
+        except ConnectionLost:
+            if not request.repeatable:
+                raise
+        self.reconnect()
+        return self.call(request.method, request.params, fds=request.descriptors, timeout=request.timeout)
 
     def _live(self) -> Transport:
-        if self._closed:
-            raise ConnectionLost("the client is closed")
+        self._check_open()
         if self._transport.pid != os.getpid():
             with self._reconnecting:
                 if self._transport.pid != os.getpid():
                     self._transport, self.instance = self._open()
         return self._transport
 
-    def _another(self, autostart: bool) -> "tuple[Transport, str]":
-        """A connection besides this one, for a subscription. To go on with one, no server is started."""
-        if self._closed:
-            raise ConnectionLost("the client is closed")
-        return _connect.open_transport(self._path, autostart and self._autostart, self._timeout)
+    def _open(self, listen: bool = False) -> Tuple[Transport, str]:
+        """A connection besides this one."""
+        self._check_open()
+        return _connect.open_transport(self._path, self._autostart, self._timeout, listen)
 
-    def _open(self) -> "tuple[Transport, str]":
-        return _connect.open_transport(self._path, self._autostart, self._timeout)
+    def _again(self, lost: Optional[str], instance: str, listen: bool = False) -> Transport:
+        """A connection in place of a lost one, to the same server. None is started for it."""
+        self._check_open()
+        try:
+            transport, found = _connect.open_transport(self._path, False, self._timeout, listen)
+        except (ProcctlError, OSError) as error:
+            raise _connect.not_again(lost, error) from error
+        if found != instance:
+            transport.close()
+        _connect.check_instance(lost, instance, found)
+        return transport
+
+    def _after_fork(self) -> None:
+        """Another thread may have held it at the moment of the fork, and there is no such thread in the child."""
+        self._reconnecting = threading.Lock()
 
     def __enter__(self) -> "Client":
         return self
@@ -358,9 +194,6 @@ class Client:
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<procctl.Client {self.path}{' closed' if self._closed else ''}>"
 
 
 def connect(path: Optional[BytesLike] = None, autostart: bool = True, timeout: float = 5.0) -> Client:
@@ -371,15 +204,3 @@ def connect(path: Optional[BytesLike] = None, autostart: bool = True, timeout: f
     NotPermitted when the socket's directory or the server belongs to somebody who is neither this user nor root.
     """
     return Client(path, autostart, timeout)
-
-
-_clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for client in [*_clients]:
-        # Another thread may have held it at the moment of the fork, and there is no such thread in the child.
-        client._reconnecting = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -11,41 +11,13 @@ import io
 import os
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, TypeVar, Union
 
-from .errors import AlreadyExited, ConnectionLost, NoSuchProcess, OutputLost, StreamClosed
-from .record import Chunk
+from ._streams import AHEAD, BUFFER, LARGEST, bytes_of, check_opening, has_terminal, moved
+from .errors import AlreadyExited, NoSuchProcess, OutputLost, StreamClosed
 
 if TYPE_CHECKING:
     from .process import Process
 
 T = TypeVar("T")
-
-LONG_POLL = 30.0
-"""Seconds for which one request waits for output; a reader that waits longer asks again."""
-
-BUFFER = 1 << 16
-"""Bytes a file object reads at once, and gathers before it sends them, unless it is flushed."""
-
-LARGEST = 1 << 20
-"""Bytes one ``read`` can return."""
-
-
-def read_on(process: Process, stream: str, offset: int, limit: int) -> Chunk:
-    """What there is from a byte on; it may be nothing yet. A lost connection is made anew once if the server is still
-    there.
-    """
-    try:
-        return process.read(stream, offset, limit, LONG_POLL)
-    except ConnectionLost:
-        process.client.reconnect()
-        return process.read(stream, offset, limit, LONG_POLL)
-
-
-def lost(chunk: Chunk) -> OutputLost:
-    """The error for a gap."""
-    return OutputLost(
-        f"{chunk.lost} bytes of {chunk.stream} are gone, from {chunk.offset} on",
-        data={"kind": "output_lost", "stream": chunk.stream, "offset": chunk.offset, "length": chunk.lost},
-    )
 
 
 class OutputFile(io.RawIOBase):
@@ -90,27 +62,23 @@ class OutputFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to an offset; from SEEK_END on, that is from the end as it is now."""
         self._check()
-        if whence == os.SEEK_CUR:
-            offset += self._offset
-        elif whence == os.SEEK_END:
-            streams: Any = self._process.refresh().streams
-            offset += streams[self._stream]["end"]
-        elif whence != os.SEEK_SET:
-            raise ValueError(f"invalid whence: {whence}")
-        if offset < 0:
-            raise ValueError(f"negative offset: {offset}")
-        self._offset = offset
-        return offset
+        record = self._process.refresh() if whence == os.SEEK_END else None
+        self._offset = moved(offset, whence, self._offset, record, self._stream)
+        return self._offset
+
+    def tell(self) -> int:
+        """The offset of the next byte. (The buffered file asks before every line.)"""
+        self._check()
+        return self._offset
 
     def _next(self, limit: int) -> bytes:
         self._check()
         while True:
-            chunk = read_on(self._process, self._stream, self._offset, min(limit, LARGEST))
-            if chunk.lost:
-                raise lost(chunk)
+            chunk = self._process._read_on(self._stream, self._offset, limit)
+            data = bytes_of(chunk)
             self._offset = chunk.next_offset
-            if chunk.data or chunk.end:
-                return chunk.data
+            if data or chunk.end:
+                return data
 
     def _check(self) -> None:
         if self.closed:
@@ -232,29 +200,36 @@ class TerminalFile(_Kept, io.BufferedRWPair):
 Opened = Union[OutputReader, InputWriter, io.TextIOWrapper]
 
 
+def reader(process: Process, stream: str, offset: int = 0) -> OutputReader:
+    """A captured stream from an offset on."""
+    return OutputReader(OutputFile(process, stream, offset), AHEAD)
+
+
+def writer(process: Process) -> InputWriter:
+    """The input of a process."""
+    return InputWriter(InputFile(process, has_terminal(process.record)), BUFFER)
+
+
+def terminal(process: Process) -> TerminalFile:
+    """The terminal of a process, both ways."""
+    return TerminalFile(OutputFile(process, "terminal"), InputFile(process, True), BUFFER)
+
+
 def open_stream(
     process: Process,
-    stream: str,
-    mode: str,
-    offset: int,
-    encoding: Optional[str],
-    errors: Optional[str],
-    newline: Optional[str],
+    stream: str = "stdout",
+    mode: str = "r",
+    offset: int = 0,
+    encoding: Optional[str] = None,
+    errors: Optional[str] = None,
+    newline: Optional[str] = None,
 ) -> Opened:
-    """The file object for a stream: mode "r" or "w", with "b" for bytes."""
-    if mode not in ("r", "w", "rb", "wb", "rt", "wt"):
-        raise ValueError(f"invalid mode: {mode!r}")
-    streams: Any = process.record.streams
-    found = streams[stream] or {"kind": "none"}
-    if "b" in mode and (encoding or errors or newline):
-        raise ValueError("encoding, errors and newline are for text")
+    """A file object of its own for "stdout", "stderr", "terminal" or "stdin": text in UTF-8 or another ``encoding``, or
+    bytes with "b" in the ``mode``.
+    """
+    check_opening(process.record, stream, mode, encoding, errors, newline)
     if mode[0] == "r":
-        if stream == "stdin" or "end" not in found:
-            raise io.UnsupportedOperation(f"{stream} is not captured: {found['kind']}")
-        reader = OutputReader(OutputFile(process, stream, offset), BUFFER)
-        return reader if "b" in mode else io.TextIOWrapper(reader, encoding or "utf-8", errors, newline)
-    terminal = streams["terminal"] is not None
-    if stream not in (("stdin", "terminal") if terminal else ("stdin",)) or "accepted" not in streams["stdin"]:
-        raise io.UnsupportedOperation(f"{stream} cannot be written to: {found['kind']}")
-    writer = InputWriter(InputFile(process, terminal), BUFFER)
-    return writer if "b" in mode else InputText(writer, encoding or "utf-8", errors, newline, line_buffering=True)
+        output = reader(process, stream, offset)
+        return output if "b" in mode else io.TextIOWrapper(output, encoding or "utf-8", errors, newline)
+    to = writer(process)
+    return to if "b" in mode else InputText(to, encoding or "utf-8", errors, newline, line_buffering=True)

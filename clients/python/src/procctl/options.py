@@ -75,8 +75,8 @@ class Lease:
 
 @dataclass(frozen=True)
 class Output:
-    """How much captured output is kept, per stream in bytes, and what happens when it is full: "discard-oldest" or
-    "block".
+    """How much captured output is kept, per stream in bytes, and what happens when it is full: "discard-oldest",
+    "block", or "block-while-followed".
     """
 
     limit: Optional[int] = None
@@ -182,8 +182,9 @@ class SpawnOptions(TypedDict, total=False):
     output: Optional[Output]
     hold: Optional[bool]
     """Create the process without starting the program yet; ``Process.exec_replace`` starts it."""
-    session: Optional[str]
-    """"new" (the default: setsid), "group" (a process group of its own), "inherit"."""
+    session: Union[None, str, int]
+    """"new" (the default: setsid), "group" (a process group of its own), "apart" (likewise, led by nobody), "inherit", or
+    the number of a process group to join."""
     start_timeout: Optional[float]
     """Seconds a start may take, 10 by default."""
     pty: Union[None, bool, Terminal]

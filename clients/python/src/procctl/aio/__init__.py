@@ -15,6 +15,7 @@ task cancels its request at the server. A client belongs to the loop it was made
 
 from .client import Client, connect
 from .process import Process
+from .subprocess import create_subprocess_exec, create_subprocess_shell
 from .subscription import Subscription
 
-__all__ = ["Client", "Process", "Subscription", "connect"]
+__all__ = ["Client", "Process", "Subscription", "connect", "create_subprocess_exec", "create_subprocess_shell"]

@@ -4,53 +4,66 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, AsyncIterator, Awaitable, Callable, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, AsyncIterator, Mapping, Optional
 
-from ..errors import ConnectionLost, NoSuchProcess, ProcctlError, TimedOut
+from .. import _fork
+from .._steps import run_async
+from .._tracker import Tracker
+from ..errors import ConnectionLost, ProcctlError, SubscriptionEnded, TimedOut
 from ..events import Event
-from ..subscription import Tracker
 from ._transport import Transport
 
-Opener = Callable[[bool], Awaitable[Tuple[Transport, str]]]
-"""Opens a connection; whether a server may be started for it."""
+if TYPE_CHECKING:
+    from .client import Client
 
 
 class Subscription(Tracker, AsyncIterator[Event]):
     """As ``procctl.Subscription``: an iterator, and a context manager, with ``async``."""
 
-    _opener: Opener
-    _reading: asyncio.Lock
+    _client: Client
     _transport: Transport
+    _reading: Optional[asyncio.Lock] = None
     instance: str
 
     @classmethod
-    async def begin(cls, opener: Opener, params: Mapping[str, Any]) -> "Subscription":
+    async def begin(cls, client: Client, params: Mapping[str, Any]) -> "Subscription":
         """Subscribe on a connection of its own."""
         self = cls(params)
-        self._opener = opener
-        self._reading = asyncio.Lock()
-        self._transport, self.instance = await opener(True)
+        self._client = client
+        self._transport, self.instance = await client._open(listen=True)
         try:
-            if self._needs_ends():
-                self._note_ends(await self._transport.request("list", {"processes": params["processes"]}))
-            self._begin(await self._transport.request("subscribe", self._params, listen=True))
+            await run_async(self._beginning(), self._transport.perform)
         except BaseException:
             self._transport.close()
             raise
+        _fork.watch(self)
         return self
 
     async def next(self, timeout: Optional[float] = None) -> Event:
-        """The next event. Raises TimedOut, StopAsyncIteration, SubscriptionEnded, ConnectionLost."""
-        try:
-            event = await asyncio.wait_for(self._next(), timeout)
-        except asyncio.TimeoutError as error:
-            if isinstance(error, ProcctlError):
-                raise
-            raise TimedOut("timed out while waiting for an event") from None
+        """The next event. Raises TimedOut when none comes within ``timeout`` seconds, StopAsyncIteration at the end,
+        SubscriptionEnded when the server has ended it, ConnectionLost when the server is gone.
+        """
+        if timeout is None:
+            event = await self._next()
+        else:
+            try:
+                event = await asyncio.wait_for(self._next(), timeout)
+            except asyncio.TimeoutError as error:
+                if isinstance(error, ProcctlError):
+                    raise
+                raise TimedOut("timed out while waiting for an event") from None
         if event is None:
             self._transport.close()
             raise StopAsyncIteration
         return event
+
+    async def resume(self) -> None:
+        """Subscribe again, after SubscriptionEnded, at the offsets that were reached. Of a program in block mode nothing
+        is lost, as it waits when its ring is full; of another, what is gone by now is told as a Gap.
+        """
+        async with self._lock():
+            self._transport.close()
+            await self._resume()
 
     async def unsubscribe(self) -> None:
         """End it at the server. What had been told by then can still be taken, then the iteration is over."""
@@ -60,55 +73,50 @@ class Subscription(Tracker, AsyncIterator[Event]):
         self._transport.close()
 
     async def close(self) -> None:
-        """End it at once."""
+        """End it at once; a task that waits for an event meets the end of the iteration."""
         self._closed = True
         self._transport.close()
 
-    @property
-    def closed(self) -> bool:
-        """Whether ``close`` was called."""
-        return self._closed
-
     async def _next(self) -> Optional[Event]:
-        async with self._reading:
-            while not self._closed and (self._live or self._open):
+        async with self._lock():
+            while not self._is_done():
                 try:
-                    message = await self._transport.receive()
+                    event = self._take(await self._transport.receive())
                 except ConnectionLost:
                     if self._closed or self._over:
-                        return None
+                        break
                     await self._resume()
                     continue
-                event = self._take(message)
+                except SubscriptionEnded:
+                    self._transport.close()
+                    raise
                 if event is not None:
                     return event
         return None
 
     async def _resume(self) -> None:
-        lost = self._transport.lost or "the connection to the server was lost"
+        """On another connection to the same server, subscribe again from where we are. Raises ConnectionLost if that is
+        not to be had.
+        """
+        transport = await self._client._again(self._transport.lost, self.instance, listen=True)
         try:
-            transport, instance = await self._opener(False)
-        except (ProcctlError, OSError) as error:
-            raise ConnectionLost(f"{lost}; {error}") from error
-        try:
-            if instance != self.instance:
-                raise ConnectionLost(f"{lost}; another server has taken its place")
-            for process in sorted(self._open):
-                try:
-                    answer = await transport.request("subscribe", self._params_of(process), listen=True)
-                    self.id = answer["subscription"]
-                except NoSuchProcess:
-                    if not self._live:
-                        raise
-                    self._forget(process)
-            if self._live:
-                self.id = (await transport.request("subscribe", self._params_of_others(), listen=True))["subscription"]
+            await run_async(self._resuming(), transport.perform)
         except BaseException:
             transport.close()
             raise
         self._transport = transport
         if self._closed:
             transport.close()
+
+    def _lock(self) -> asyncio.Lock:
+        # Made where it is needed: up to Python 3.9 a lock belongs to the loop it was made in.
+        if self._reading is None:
+            self._reading = asyncio.Lock()
+        return self._reading
+
+    def _after_fork(self) -> None:
+        """A task that waited for an event is not in the child, nor is its loop."""
+        self._reading = None
 
     def __aiter__(self) -> "Subscription":
         return self
