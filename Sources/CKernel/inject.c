@@ -43,18 +43,19 @@ static enum pk_inject_result fail(struct pk_tracee *tracee, int error)
     return PK_INJECT_FAILED;
 }
 
-/// What can be said before it is touched, by its status.
-static enum pk_inject_refusal foresee(const struct pk_status *self, const struct pk_status *status)
+/// Filters are only ever added: as many as ours means ours, inherited. SECCOMP_MODE_STRICT has none.
+static bool has_own_filters(const struct pk_status *status)
 {
-    if (status->tracer != 0)
-        return PK_REFUSAL_TRACED;
-    // Filters are only ever added: as many as ours means ours, inherited. SECCOMP_MODE_STRICT has none.
-    if (status->seccomp == 1 || status->seccomp_filters != self->seccomp_filters)
-        return PK_REFUSAL_SECCOMP;
-    return PK_REFUSAL_NONE;
+    struct pk_status self;
+    if (status->seccomp == 0)
+        return false;
+    if (status->seccomp == 1 || pk_status_read(0, &self) != 0)
+        return true;
+    pk_status_free(&self);
+    return status->seccomp_filters != self.seccomp_filters;
 }
 
-static enum pk_inject_result attach_failed(struct pk_tracee *tracee, const struct pk_status *self, int error)
+static enum pk_inject_result attach_failed(struct pk_tracee *tracee, int error, bool *attached)
 {
     if (error == ESRCH || pk_pick_thread(tracee->order->pid) != tracee->tid)
         return again;
@@ -63,9 +64,11 @@ static enum pk_inject_result attach_failed(struct pk_tracee *tracee, const struc
     struct pk_status status;
     if (pk_status_read(tracee->tid, &status) != 0)
         return again;
-    const enum pk_inject_refusal reason = pk_explain_refusal(self, &status, tracee->tid, &tracee->order->started);
+    // A thread that was in its execve when it was taken has come out of it with the leader's number: it is ours already.
+    *attached = status.tracer == (uint32_t)gettid();
+    const enum pk_inject_refusal reason = pk_explain_refusal(&status, tracee->tid, &tracee->order->started);
     pk_status_free(&status);
-    return refuse(tracee, reason, error);
+    return *attached ? again : refuse(tracee, reason, error);
 }
 
 /// PTRACE_SEIZE; 0 or errno. EPERM is also said of a thread that is about to be gone, such as the leader while another
@@ -82,7 +85,7 @@ static int seize(pid_t tid, uint64_t options)
 }
 
 /// Takes a thread of the process; `again` also when it was taken.
-static enum pk_inject_result attach(struct pk_tracee *tracee, const struct pk_status *self, bool *attached)
+static enum pk_inject_result attach(struct pk_tracee *tracee, bool *attached)
 {
     const struct pk_inject_order *order = tracee->order;
     tracee->outcome->stage = PK_INJECT_STAGE_ATTACH;
@@ -91,21 +94,9 @@ static enum pk_inject_result attach(struct pk_tracee *tracee, const struct pk_st
     if (tid < 0)
         return pk_has_ended(order->pidfd) ? PK_INJECT_ENDED : again;
     tracee->tid = tid;
-    struct pk_status status;
-    if (pk_status_read(tid, &status) != 0)
-        return again;
-    pk_status_free(&status);
-    // A thread that was in its execve when it was taken has come out of it with the leader's number: it is ours already.
-    if (status.tracer == (uint32_t)gettid()) {
-        *attached = true;
-        return again;
-    }
-    const enum pk_inject_refusal refusal = foresee(self, &status);
-    if (refusal != PK_REFUSAL_NONE)
-        return refuse(tracee, refusal, EPERM);
     const int error = seize(tid, tracee->options);
     if (error)
-        return attach_failed(tracee, self, error);
+        return attach_failed(tracee, error, attached);
     // The number is its own for as long as its parent has not reaped it; now it cannot change its meaning any more.
     if (pk_pidfd_signal(order->pidfd, 0) != 0)
         return PK_INJECT_ENDED;
@@ -121,7 +112,7 @@ static enum pk_inject_result does_not_stop(struct pk_tracee *tracee)
 }
 
 /// At the stop, before anything is done to it: whose is it, and of which kind.
-static enum pk_inject_refusal inspect(struct pk_tracee *tracee, struct pk_status *status)
+static enum pk_inject_refusal inspect(struct pk_tracee *tracee, const struct pk_status *status)
 {
     if (pk_registers_compat(&tracee->found))
         return PK_REFUSAL_NOT_SUPPORTED;
@@ -129,7 +120,11 @@ static enum pk_inject_refusal inspect(struct pk_tracee *tracee, struct pk_status
         return PK_REFUSAL_CREDENTIALS;
     if (!pk_status_dumpable(status))
         return PK_REFUSAL_NOT_DUMPABLE;
+    if (has_own_filters(status))
+        return PK_REFUSAL_SECCOMP;
     tracee->pending = status->pending;
+    tracee->ignored = status->ignored;
+    tracee->had_threads = status->threads > 1;
     return PK_REFUSAL_NONE;
 }
 
@@ -182,8 +177,7 @@ static enum pk_inject_result let_go(struct pk_tracee *tracee)
     return PK_INJECT_REPLACED;
 }
 
-static enum pk_inject_result work_on(struct pk_tracee *tracee, const struct pk_status *self,
-                                     struct pk_status *status)
+static enum pk_inject_result work_on(struct pk_tracee *tracee, const struct pk_status *status)
 {
     enum pk_inject_refusal refusal = inspect(tracee, status);
     if (refusal != PK_REFUSAL_NONE) {
@@ -192,7 +186,7 @@ static enum pk_inject_result work_on(struct pk_tracee *tracee, const struct pk_s
     }
     int error = prepare(tracee);
     if (error == 0)
-        error = pk_execute_in(tracee, self, status);
+        error = pk_execute_in(tracee, status);
     if (tracee->executed)
         return let_go(tracee);
     const bool frozen = tracee->fault == -ETIMEDOUT;
@@ -214,10 +208,10 @@ static enum pk_inject_result work_on(struct pk_tracee *tracee, const struct pk_s
 }
 
 /// One try, from the choice of a thread to the end.
-static enum pk_inject_result attempt(struct pk_tracee *tracee, const struct pk_status *self)
+static enum pk_inject_result attempt(struct pk_tracee *tracee)
 {
     bool attached = false;
-    const enum pk_inject_result result = attach(tracee, self, &attached);
+    const enum pk_inject_result result = attach(tracee, &attached);
     if (!attached)
         return result;
     tracee->outcome->stage = PK_INJECT_STAGE_STOP;
@@ -238,7 +232,7 @@ static enum pk_inject_result attempt(struct pk_tracee *tracee, const struct pk_s
         pk_request(tracee, PTRACE_DETACH, 0, 0);
         return fail(tracee, error);
     }
-    const enum pk_inject_result done = work_on(tracee, self, &status);
+    const enum pk_inject_result done = work_on(tracee, &status);
     pk_status_free(&status);
     return done;
 }
@@ -253,12 +247,8 @@ static enum pk_inject_result inject(const struct pk_inject_order *order, struct 
         .home = -1,
     };
     struct pk_tracee tracee = fresh;
-    struct pk_status self;
-    int error = pk_status_read(0, &self);
-    if (error)
-        return fail(&tracee, error);
     enum pk_inject_result result;
-    while ((result = attempt(&tracee, &self)) == again) {
+    while ((result = attempt(&tracee)) == again) {
         if (pk_monotonic_ms() >= fresh.deadline) {
             result = fail(&tracee, -ETIMEDOUT);
             break;
@@ -267,7 +257,6 @@ static enum pk_inject_result inject(const struct pk_inject_order *order, struct 
         tracee = fresh;
         pause_for(200000);
     }
-    pk_status_free(&self);
     return result;
 }
 

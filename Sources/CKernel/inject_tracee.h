@@ -27,12 +27,15 @@ struct pk_tracee {
     struct pk_registers found;
     uint64_t mask;
     uint64_t pending;     ///< signals that waited for it, or for the process
+    uint64_t ignored;     ///< signals
+    bool had_threads;     ///< besides this one
     uint64_t instruction; ///< address of a system call instruction
 
     // What has been done to it, and has to be undone.
     uint64_t memory, memory_size; ///< the image's copy, then PK_SCRATCH bytes
     int32_t home;                 ///< its descriptor of the directory it was in, or -1
     uint32_t kept_open;           ///< bit n: its descriptor n was close-on-exec
+    uint32_t made_nonblocking;    ///< bit n: its descriptor n is; the new program gets it blocking
 };
 
 /// Room behind the image for what calls read and write.
@@ -81,7 +84,7 @@ void pk_leave_directory(struct pk_tracee *tracee);
 // inject_program.c
 
 /// Makes it execute the program. 0, or -errno: everything but the registers and the mask is as it was.
-int pk_execute_in(struct pk_tracee *tracee, const struct pk_status *self, const struct pk_status *status);
+int pk_execute_in(struct pk_tracee *tracee, const struct pk_status *status);
 
 // inject_fresh.c
 
