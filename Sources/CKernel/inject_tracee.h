@@ -46,6 +46,11 @@ static inline uint64_t pk_scratch(const struct pk_tracee *tracee)
     return tracee->memory + tracee->memory_size - PK_SCRATCH;
 }
 
+// inject_attempt.c
+
+/// All of it, in the calling thread, which has no other tracee.
+enum pk_inject_result pk_inject_run(const struct pk_inject_order *order, struct pk_inject_outcome *outcome);
+
 // inject_stop.c: stops, and calls made at them.
 
 /// A stop: one of these, or the number of a signal about to be delivered.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replacing the program of a running child by the server's own engine (Sources/CKernel), until the new one has ended.
-// usage: replace COUNT IDLE PROGRAM [ARG…]    COUNT times: starts IDLE, then, measured, has it become PROGRAM
+// usage: replace inject COUNT IDLE PROGRAM [ARG…]    COUNT times: starts IDLE, then, measured, has it become PROGRAM
+//        replace fork COUNT IDLE PROGRAM [ARG…]      to compare: fork(2) and execve(2) of PROGRAM, IDLE left out
 #define _GNU_SOURCE
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "image.h"
@@ -79,11 +81,23 @@ static int64_t replace(pid_t pid) {
     return end - begin;
 }
 
+static int64_t fork_and_exec(char **program) {
+    int status;
+    int64_t begin = now_ns();
+    pid_t pid = fork();
+    if (pid == 0) {
+        execv(program[0], program);
+        _exit(127);
+    }
+    if (waitpid(pid, &status, 0) != pid || status) die("fork");
+    return now_ns() - begin;
+}
+
 int main(int argc, char **argv) {
-    if (argc < 4) die("usage: replace COUNT IDLE PROGRAM [ARG…]");
-    int count = atoi(argv[1]);
-    pack(argv + 3);
+    if (argc < 5) die("usage: replace inject|fork COUNT IDLE PROGRAM [ARG…]");
+    int count = atoi(argv[2]), inject = !strcmp(argv[1], "inject");
+    pack(argv + 4);
     int64_t *times = calloc((size_t)count, sizeof *times), total = 0;
-    for (int i = 0; i < count; i++) total += times[i] = replace(start(argv[2]));
+    for (int i = 0; i < count; i++) total += times[i] = inject ? replace(start(argv[3])) : fork_and_exec(argv + 4);
     report(times, count, total);
 }

@@ -54,13 +54,13 @@ def one_after_the_other(bench, socket):
 
 
 def in_place(bench):
-    """A running program becomes another one, until that has ended: by the engine, and a start in C of the same program."""
+    """A running program becomes another one, until that has ended: by the engine, and fork+exec of the same program in C."""
     for label, program, limit in (("/bin/true", bench.true, 1.5), ("tiny static program", bench.tiny, None)):
         ours, theirs, ratio = bench.alternate(
-            lambda: bench.run("replace", bench.options.count, bench.pause, program)["p50"],
-            lambda: bench.run("spawn", "one", bench.options.count, program)["p50"])
+            lambda: bench.run("replace", "inject", bench.options.count, bench.pause, program)["p50"],
+            lambda: bench.run("replace", "fork", bench.options.count, bench.pause, program)["p50"])
         target, ok = ("≤ %.2f" % limit, ratio <= limit) if limit else ("", None)
-        bench.row("replaced in place → exit known: " + label, microseconds(ours), microseconds(theirs), ratio, target, ok)
+        bench.row("replaced in place → exit known: %s (fork+exec)" % label, microseconds(ours), microseconds(theirs), ratio, target, ok)
 
 
 def in_flight(bench, socket):
