@@ -161,7 +161,6 @@ static enum pk_inject_result let_go(struct pk_tracee *tracee)
     }
     const uint64_t mask = order->fresh ? order->blocked : tracee->mask;
     pk_request(tracee, PTRACE_SETSIGMASK, sizeof mask, (uint64_t)(uintptr_t)&mask);
-    pk_request(tracee, PTRACE_SETOPTIONS, 0, tracee->options);
     pk_request(tracee, PTRACE_DETACH, 0, 0);
     if (error < 0 && error != -ESRCH)
         tracee->outcome->unclean = -error;
@@ -172,7 +171,9 @@ static enum pk_inject_result work_on(struct pk_tracee *tracee, const struct pk_s
 {
     enum pk_inject_refusal refusal = inspect(tracee, status);
     if (refusal != PK_REFUSAL_NONE) {
-        pk_request(tracee, PTRACE_DETACH, 0, 0);
+        // Of one that is killed at this moment, what was read is not true.
+        if (pk_request(tracee, PTRACE_DETACH, 0, 0) == -ESRCH)
+            return again;
         return refuse(tracee, refusal, refusal == PK_REFUSAL_NOT_SUPPORTED ? ENOSYS : EPERM);
     }
     int error = prepare(tracee);

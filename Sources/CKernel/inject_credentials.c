@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -38,16 +39,26 @@ static bool has_ids(const struct pk_status *status, const struct pk_credentials 
     return true;
 }
 
+static struct stat our_user_namespace;
+static pthread_once_t looked_up = PTHREAD_ONCE_INIT;
+
+/// This process never leaves the one it was started in. A kernel without namespaces has no such file.
+static void look_up(void)
+{
+    if (stat("/proc/thread-self/ns/user", &our_user_namespace) != 0)
+        our_user_namespace.st_ino = 0;
+}
+
 /// In a user namespace of its own a process has all capabilities there (user_namespaces(7)).
 static bool in_our_user_namespace(pid_t tid)
 {
     char path[40];
     snprintf(path, sizeof path, "/proc/%d/ns/user", (int)tid);
-    struct stat ours, theirs;
-    // A kernel without namespaces has neither.
-    if (stat("/proc/thread-self/ns/user", &ours) != 0)
-        return errno == ENOENT;
-    return stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+    pthread_once(&looked_up, look_up);
+    struct stat theirs;
+    if (stat(path, &theirs) != 0)
+        return errno == ENOENT && our_user_namespace.st_ino == 0;
+    return theirs.st_ino == our_user_namespace.st_ino && theirs.st_dev == our_user_namespace.st_dev;
 }
 
 bool pk_status_allows(const struct pk_status *status, pid_t tid, const struct pk_credentials *started)
