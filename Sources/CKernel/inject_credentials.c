@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // Whose program it is. Without these checks a set-uid program, started by a user through a server of root's, would
@@ -37,16 +39,26 @@ static bool has_ids(const struct pk_status *status, const struct pk_credentials 
     return true;
 }
 
+static struct stat our_user_namespace;
+static pthread_once_t looked_up = PTHREAD_ONCE_INIT;
+
+/// This process never leaves the one it was started in. A kernel without namespaces has no such file.
+static void look_up(void)
+{
+    if (stat("/proc/thread-self/ns/user", &our_user_namespace) != 0)
+        our_user_namespace.st_ino = 0;
+}
+
 /// In a user namespace of its own a process has all capabilities there (user_namespaces(7)).
 static bool in_our_user_namespace(pid_t tid)
 {
     char path[40];
     snprintf(path, sizeof path, "/proc/%d/ns/user", (int)tid);
-    struct stat ours, theirs;
-    // A kernel without namespaces has neither.
-    if (stat("/proc/thread-self/ns/user", &ours) != 0)
-        return errno == ENOENT;
-    return stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+    pthread_once(&looked_up, look_up);
+    struct stat theirs;
+    if (stat(path, &theirs) != 0)
+        return errno == ENOENT && our_user_namespace.st_ino == 0;
+    return theirs.st_ino == our_user_namespace.st_ino && theirs.st_dev == our_user_namespace.st_dev;
 }
 
 bool pk_status_allows(const struct pk_status *status, pid_t tid, const struct pk_credentials *started)
@@ -61,9 +73,12 @@ bool pk_status_dumpable(const struct pk_status *status)
     return status->file_owner == status->uids[1];
 }
 
-bool pk_may_trace_all(const struct pk_status *self)
+bool pk_may_trace_all(void)
 {
-    return self->effective >> CAP_SYS_PTRACE & 1;
+    // capget(2), which libc does not declare.
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    return syscall(SYS_capget, &header, data) == 0 && (data[0].effective >> CAP_SYS_PTRACE & 1);
 }
 
 /// kernel.yama.ptrace_scope, or 0 where there is no Yama.
@@ -78,7 +93,7 @@ static int ptrace_scope(void)
     return size == 1 ? digit - '0' : 0;
 }
 
-enum pk_inject_refusal pk_explain_refusal(const struct pk_status *self, const struct pk_status *status, pid_t tid,
+enum pk_inject_refusal pk_explain_refusal(const struct pk_status *status, pid_t tid,
                                           const struct pk_credentials *started)
 {
     if (status->tracer != 0)
@@ -89,7 +104,7 @@ enum pk_inject_refusal pk_explain_refusal(const struct pk_status *self, const st
         return PK_REFUSAL_NOT_DUMPABLE;
     // 1 lets a parent trace, 2 only CAP_SYS_PTRACE, 3 nobody (the kernel's LSM/Yama).
     const int scope = ptrace_scope();
-    if (scope >= 3 || (scope == 2 && !pk_may_trace_all(self)))
+    if (scope >= 3 || (scope == 2 && !pk_may_trace_all()))
         return PK_REFUSAL_YAMA;
     return in_our_user_namespace(tid) ? PK_REFUSAL_NO_PERMISSION : PK_REFUSAL_CREDENTIALS;
 }

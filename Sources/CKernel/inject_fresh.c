@@ -44,11 +44,16 @@ static int act(const struct image *image, int signal, bool ignore)
 static int set_signals(const struct image *image)
 {
     struct pk_tracee *tracee = image->tracee;
-    struct pk_status status;
-    int error = pk_status_read(tracee->tid, &status);
-    if (error)
-        return error;
-    pk_status_free(&status);
+    int error = 0;
+    uint64_t ignored = tracee->ignored;
+    // Other threads may have changed that until their end.
+    if (tracee->had_threads) {
+        struct pk_status status;
+        if ((error = pk_status_read(tracee->tid, &status)))
+            return error;
+        pk_status_free(&status);
+        ignored = status.ignored;
+    }
     // What the old program had blocked and was waiting then. What comes from now on is the new one's.
     const uint64_t stale = tracee->pending & tracee->mask, wanted = tracee->order->ignored;
     for (int signal = 1; signal <= 64 && error >= 0; signal++) {
@@ -57,9 +62,9 @@ static int set_signals(const struct image *image)
             continue;
         // To ignore a signal discards those that wait (sigaction(2)).
         const bool discard = stale & bit;
-        if (discard || (wanted & bit && !(status.ignored & bit)))
+        if (discard || (wanted & bit && !(ignored & bit)))
             error = act(image, signal, true);
-        if (error >= 0 && !(wanted & bit) && (discard || status.ignored & bit))
+        if (error >= 0 && !(wanted & bit) && (discard || ignored & bit))
             error = act(image, signal, false);
     }
     return error;
@@ -80,8 +85,10 @@ static int stop_timers(const struct image *image)
 static int make_blocking(const struct image *image)
 {
     for (int number = 0; number < 3; number++) {
+        if (!(image->tracee->made_nonblocking >> number & 1))
+            continue;
         const long flags = pk_remote(image->tracee, image->numbers->fcntl, number, F_GETFL);
-        if (flags >= 0 && flags & O_NONBLOCK)
+        if (flags >= 0)
             pk_remote(image->tracee, image->numbers->fcntl, number, F_SETFL, flags & ~O_NONBLOCK);
     }
     return image->tracee->fault;

@@ -77,9 +77,11 @@ static uint64_t search(pid_t tid, uint64_t from, uint64_t to, bool compat)
         const ssize_t count = read_some(tid, from, code, to - from < CHUNK ? to - from : CHUNK);
         if (count < (ssize_t)size)
             return 0;
-        for (size_t i = 0; i + size <= (size_t)count; i += alignment)
-            if (memcmp(code + i, wanted, size) == 0)
-                return from + i;
+        const uint8_t *at = code;
+        while ((at = memmem(at, (size_t)(code + count - at), wanted, size)) && (size_t)(at - code) % alignment != 0)
+            at++;
+        if (at)
+            return from + (uint64_t)(at - code);
         // The next chunk begins with what may be the first bytes of one.
         from += (uint64_t)count - (alignment == 1 ? size - 1 : 0);
     }

@@ -62,11 +62,15 @@ static int copy_image(struct pk_tracee *tracee, void *copy, struct remote_image 
 static int keep_standard_descriptors(struct pk_tracee *tracee)
 {
     for (int number = 0; number < 3; number++) {
-        const long flags = pk_remote(tracee, SYS_fcntl, number, F_GETFD);
-        if (flags < 0 || !(flags & FD_CLOEXEC))
+        const long flags = pk_descriptor_flags(tracee->tid, number);
+        if (flags < 0)
             continue;
-        tracee->kept_open |= 1U << number;
-        pk_remote(tracee, SYS_fcntl, number, F_SETFD, 0);
+        if (flags & O_NONBLOCK)
+            tracee->made_nonblocking |= 1U << number;
+        if (flags & O_CLOEXEC) {
+            tracee->kept_open |= 1U << number;
+            pk_remote(tracee, SYS_fcntl, number, F_SETFD, 0);
+        }
     }
     return tracee->fault;
 }
@@ -107,12 +111,11 @@ static long execute(struct pk_tracee *tracee, uint64_t path, const struct remote
     }
 }
 
-static int search(struct pk_tracee *tracee, const struct remote_image *image, const struct pk_status *self,
-                  const struct pk_status *status)
+static int search(struct pk_tracee *tracee, const struct remote_image *image, const struct pk_status *status)
 {
     struct pk_inject_outcome *outcome = tracee->outcome;
     // Without new privileges there are none to lose.
-    const bool judge = !pk_may_trace_all(self) && !status->no_new_privileges;
+    const bool judge = !pk_may_trace_all() && !status->no_new_privileges;
     struct pk_search search = {.error = -ENOENT};
     for (int32_t i = 0; image->candidates[i]; i++) {
         if (pk_monotonic_ms() >= tracee->deadline) {
@@ -136,8 +139,7 @@ static int search(struct pk_tracee *tracee, const struct remote_image *image, co
     return (int)search.error;
 }
 
-static int try_all(struct pk_tracee *tracee, void *copy, const struct pk_status *self,
-                   const struct pk_status *status)
+static int try_all(struct pk_tracee *tracee, void *copy, const struct pk_status *status)
 {
     const struct pk_inject_order *order = tracee->order;
     tracee->outcome->stage = PK_INJECT_STAGE_MEMORY;
@@ -156,7 +158,7 @@ static int try_all(struct pk_tracee *tracee, void *copy, const struct pk_status 
     if (order->fresh && (error = keep_standard_descriptors(tracee)))
         return error;
     tracee->outcome->stage = PK_INJECT_STAGE_EXEC;
-    return search(tracee, &image, self, status);
+    return search(tracee, &image, status);
 }
 
 /// Takes back what was done, in the opposite order.
@@ -176,12 +178,12 @@ static void undo(struct pk_tracee *tracee)
     tracee->kept_open = 0;
 }
 
-int pk_execute_in(struct pk_tracee *tracee, const struct pk_status *self, const struct pk_status *status)
+int pk_execute_in(struct pk_tracee *tracee, const struct pk_status *status)
 {
     void *copy = malloc(tracee->order->image_size);
     if (!copy)
         return -ENOMEM;
-    int error = try_all(tracee, copy, self, status);
+    int error = try_all(tracee, copy, status);
     free(copy);
     if (!tracee->executed)
         undo(tracee);

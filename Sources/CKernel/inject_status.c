@@ -121,19 +121,25 @@ void pk_status_free(struct pk_status *status)
     status->groups = NULL;
 }
 
+/// The beginning of a file, as much as there is room for, ended by NUL. False: there is none.
+static bool read_start(const char *path, char *text, size_t room)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    const ssize_t size = read(file, text, room - 1);
+    close(file);
+    text[size > 0 ? size : 0] = 0;
+    return size > 0;
+}
+
 /// The state letter of a thread (proc_pid_stat(5)), or 0.
 static char thread_state(pid_t pid, pid_t tid)
 {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)tid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    if (!read_start(path, text, sizeof text))
         return 0;
-    const ssize_t size = read(file, text, sizeof text - 1);
-    close(file);
-    if (size <= 0)
-        return 0;
-    text[size] = 0;
     // The name before it may hold anything, but no parenthesis comes after it.
     const char *name_end = strrchr(text, ')');
     return name_end && name_end[1] == ' ' ? name_end[2] : 0;
@@ -167,16 +173,19 @@ pid_t pk_pick_thread(pid_t pid)
     return best;
 }
 
+long pk_descriptor_flags(pid_t tid, int number)
+{
+    char path[40], text[128];
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)tid, number);
+    const char *flags = read_start(path, text, sizeof text) ? field(text, "flags") : "";
+    return *flags ? strtol(flags, NULL, 8) : -1;
+}
+
 bool pk_in_vfork(pid_t tid)
 {
-    char path[32], text[64] = "";
+    char path[32], text[256];
     snprintf(path, sizeof path, "/proc/%d/syscall", (int)tid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return false;
-    const ssize_t size = read(file, text, sizeof text - 1);
-    close(file);
-    if (size <= 0)
+    if (!read_start(path, text, sizeof text))
         return false;
     char *end;
     const long call = strtol(text, &end, 10);

@@ -27,6 +27,8 @@ void pk_status_free(struct pk_status *status);
 /// The thread of the process to take: its leader, unless that has ended or cannot stop (state D) and another one can.
 /// -ESRCH: none is left.
 pid_t pk_pick_thread(pid_t pid);
+/// The O_* flags of a descriptor of the thread, O_CLOEXEC among them (proc_pid_fdinfo(5)); -1: it has none by this number.
+long pk_descriptor_flags(pid_t tid, int number);
 /// Whether the thread is the parent of a vfork(2) that is not over.
 bool pk_in_vfork(pid_t tid);
 
@@ -35,8 +37,9 @@ bool pk_status_allows(const struct pk_status *status, pid_t tid, const struct pk
 /// Whether the program hides its memory (prctl(2), PR_SET_DUMPABLE).
 bool pk_status_dumpable(const struct pk_status *status);
 /// Why ptrace(2) says EPERM.
-enum pk_inject_refusal pk_explain_refusal(const struct pk_status *self, const struct pk_status *status, pid_t tid,
+enum pk_inject_refusal pk_explain_refusal(const struct pk_status *status, pid_t tid,
                                           const struct pk_credentials *started);
-bool pk_may_trace_all(const struct pk_status *self);
+/// Whether this thread has CAP_SYS_PTRACE.
+bool pk_may_trace_all(void);
 
 #endif

@@ -33,7 +33,7 @@ int pk_request(struct pk_tracee *tracee, int request, uint64_t address, uint64_t
 /// A stop lasts microseconds: look often at first, then ever less.
 static void pause_between_looks(unsigned looks)
 {
-    enum { YIELDS = 64, STEP_NS = 20000, MOST_NS = 5000000 };
+    enum { YIELDS = 200, STEP_NS = 20000, MOST_NS = 5000000 };
     if (looks < YIELDS) {
         syscall(SYS_sched_yield);
         return;
@@ -56,16 +56,6 @@ static void note_end(struct pk_tracee *tracee, const siginfo_t *info)
                            info->si_status == SIGSEGV && tracee->outcome->stage == PK_INJECT_STAGE_EXEC;
 }
 
-void pk_take_ended_threads(pid_t leader)
-{
-    siginfo_t info;
-    do {
-        info.si_pid = 0;
-        syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD, NULL);
-    } while (info.si_pid != 0 && info.si_pid != leader && is_end(&info) &&
-             syscall(SYS_waitid, P_PID, info.si_pid, &info, WEXITED | WNOHANG | __WALL | __WNOTHREAD, NULL) == 0);
-}
-
 static int classify(int status)
 {
     const int event = status >> 8, signal = status & 0xff;
@@ -78,33 +68,39 @@ static int classify(int status)
     return signal == (SIGTRAP | 0x80) ? PK_STOP_SYSCALL : signal;
 }
 
+/// One look at any tracee of this thread: one that was not the leader comes out of its execve with the leader's number.
+static long look(siginfo_t *info, int options)
+{
+    memset(info, 0, sizeof *info);
+    return syscall(SYS_waitid, P_ALL, 0, info, options | WNOHANG | __WALL | __WNOTHREAD, NULL);
+}
+
+void pk_take_ended_threads(pid_t leader)
+{
+    siginfo_t info;
+    while (look(&info, WEXITED | WNOWAIT) == 0 && info.si_pid != 0 && info.si_pid != leader && is_end(&info))
+        if (syscall(SYS_waitid, P_PID, info.si_pid, &info, WEXITED | WNOHANG | __WALL | __WNOTHREAD, NULL) != 0)
+            return;
+}
+
 /// Waits for the next stop. pk_stop, a signal, -ESRCH or -ETIMEDOUT.
 static int wait_for_stop(struct pk_tracee *tracee)
 {
     for (unsigned looks = 0;; looks++) {
-        // Any tracee of this thread: one that was not the leader comes out of its execve with the leader's number.
+        // A stop is taken with WSTOPPED alone: with WEXITED an end would be taken too, which is for the server's reaper.
         siginfo_t info;
-        memset(&info, 0, sizeof info);
-        const int options = WEXITED | WSTOPPED | WNOHANG | __WALL | __WNOTHREAD;
-        if (syscall(SYS_waitid, P_ALL, 0, &info, options | WNOWAIT, NULL) != 0) {
-            if (errno == EINTR)
-                continue;
-            return tracee->fault = -ESRCH;
+        if (look(&info, WSTOPPED) == 0 && info.si_pid != 0) {
+            tracee->tid = info.si_pid;
+            return classify(info.si_status);
         }
+        // That says ECHILD also of one that has ended; this says it only when there is none any more.
+        if (look(&info, WEXITED | WNOWAIT) != 0)
+            return tracee->fault = -ESRCH;
         if (info.si_pid != 0) {
-            if (is_end(&info)) {
-                note_end(tracee, &info);
-                return -ESRCH;
-            }
-            // Taken with WSTOPPED alone: with WEXITED an end that came after the look would go with it.
-            const pid_t tid = info.si_pid;
-            memset(&info, 0, sizeof info);
-            if (syscall(SYS_waitid, P_PID, tid, &info, WSTOPPED | WNOHANG | __WALL | __WNOTHREAD, NULL) == 0 &&
-                info.si_pid != 0) {
-                tracee->tid = info.si_pid;
-                return classify(info.si_status);
-            }
-            continue;
+            if (!is_end(&info))
+                continue; // stopped since the first look
+            note_end(tracee, &info);
+            return -ESRCH;
         }
         if (tracee->deadline != PK_NO_DEADLINE && pk_monotonic_ms() >= tracee->deadline)
             return -ETIMEDOUT;

@@ -28,12 +28,15 @@ struct pk_tracee {
     struct pk_registers found;
     uint64_t mask;
     uint64_t pending;     ///< signals that waited for it, or for the process
+    uint64_t ignored;     ///< signals
+    bool had_threads;     ///< besides this one
     uint64_t instruction; ///< address of a system call instruction
 
     // What has been done to it, and has to be undone.
     uint64_t memory, memory_size; ///< the image's copy, then PK_SCRATCH bytes
     int32_t home;                 ///< its descriptor of the directory it was in, or -1
     uint32_t kept_open;           ///< bit n: its descriptor n was close-on-exec
+    uint32_t made_nonblocking;    ///< bit n: its descriptor n is; the new program gets it blocking
 };
 
 /// Room behind the image for what calls read and write.
@@ -43,6 +46,17 @@ static inline uint64_t pk_scratch(const struct pk_tracee *tracee)
 {
     return tracee->memory + tracee->memory_size - PK_SCRATCH;
 }
+
+// inject_attempt.c
+
+/// All of it, in the calling thread, which has no other tracee.
+enum pk_inject_result pk_inject_run(struct pk_injection *injection, const struct pk_inject_order *order,
+                                    struct pk_inject_outcome *outcome);
+
+// inject.c
+
+/// The old program is gone. Returns when the new one may begin.
+void pk_tell_executed(struct pk_injection *injection);
 
 // inject_stop.c: stops, and calls made at them.
 
@@ -82,7 +96,7 @@ void pk_leave_directory(struct pk_tracee *tracee);
 // inject_program.c
 
 /// Makes it execute the program. 0, or -errno: everything but the registers and the mask is as it was.
-int pk_execute_in(struct pk_tracee *tracee, const struct pk_status *self, const struct pk_status *status);
+int pk_execute_in(struct pk_tracee *tracee, const struct pk_status *status);
 
 // inject_fresh.c
 

@@ -30,6 +30,9 @@
 // called back from outside: a dead file server, or a cgroup frozen at that very moment, holds the injection until
 // the child goes on or is killed. `outcome.stage` says at any time how far it is; the server may kill.
 //
+// The new program's directory is entered before the execve, so that relative names count from there as they do for any
+// start, and left again if it fails. Other threads of the old program, which run on, see it for that moment.
+//
 // What no one can put back after a failed execve (signal(7)): epoll_wait, sigtimedwait, semop, msgrcv,
 // io_getevents, a read from inotify, and sockets with a timeout return EINTR, as they do after SIGSTOP and
 // SIGCONT. And if execve fails past its point of no return (the image does not fit into RLIMIT_AS), the process
