@@ -6,7 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { EVENTS_AT_ONCE = 256 };
+enum { EVENTS_AT_ONCE = 256, SIGNALS_AT_ONCE = 8 };
 
 int pk_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t token)
 {
@@ -37,15 +37,19 @@ int pk_signal_descriptor(const int *signals, size_t count)
     return descriptor < 0 ? -errno : descriptor;
 }
 
-int pk_next_signal(int descriptor, int *sender)
+int pk_take_signals(int descriptor, struct pk_signal *signals, int capacity)
 {
-    struct signalfd_siginfo info;
+    struct signalfd_siginfo found[SIGNALS_AT_ONCE];
+    if (capacity > SIGNALS_AT_ONCE)
+        capacity = SIGNALS_AT_ONCE;
     ssize_t count;
     do
-        count = read(descriptor, &info, sizeof info);
+        count = read(descriptor, found, (size_t)capacity * sizeof found[0]);
     while (count < 0 && errno == EINTR);
     if (count < 0)
         return errno == EAGAIN ? 0 : -errno;
-    *sender = (int)info.ssi_pid;
-    return (int)info.ssi_signo;
+    count /= (ssize_t)sizeof found[0];
+    for (ssize_t i = 0; i < count; i++)
+        signals[i] = (struct pk_signal){.number = (int)found[i].ssi_signo, .sender = (int)found[i].ssi_pid};
+    return (int)count;
 }

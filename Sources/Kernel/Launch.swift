@@ -4,7 +4,7 @@ import SystemPackage
 
 /// A start on its way: what the child reads and stands on, until its report pipe ends.
 ///
-/// The pipe says two things. One byte: the child has a descriptor table of its own, ours may be closed. Its end:
+/// The pipe says two things. One byte: the child has parted from our descriptor table, ours may be closed. Its end:
 /// execve(2) closed it, or the child died; which of the two stands in the outcome. At that moment the child
 /// neither uses our memory nor its stack (execve gives up the old memory before it closes descriptors, and so
 /// does exit).

@@ -14,7 +14,8 @@ final class LaunchBlock {
     /// - Parameters:
     ///   - report: the write end of the report pipe.
     ///   - gate: the child's end of the gate, if it is to be held.
-    init(_ plan: LaunchPlan, report: CInt, gate: CInt?) {
+    ///   - sharesTable: the child begins with our table of descriptors, and parts from it.
+    init(_ plan: LaunchPlan, report: CInt, gate: CInt?, sharesTable: Bool) {
         image = plan.image
         launch = .allocate(capacity: 1)
         mappings = .allocate(capacity: plan.mappings.count)
@@ -70,8 +71,7 @@ final class LaunchBlock {
         start.kept_count = UInt32(kept.count)
         start.report = report
         start.gate = gate ?? -1
-        // Held: a copy of the table, since a copy of everything is made.
-        start.unshare_above = gate == nil ? ascending[ascending.count - 1] + 1 : 0
+        start.unshare_above = sharesTable ? ascending[ascending.count - 1] + 1 : 0
         start.cgroup = plan.cgroup ?? -1
         start.session = plan.session.number
         if case .join(let group) = plan.session { start.group = group }

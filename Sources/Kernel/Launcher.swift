@@ -31,6 +31,11 @@ public final class Launcher {
     /// Stacks not in use; a start takes one and gives it back.
     private var slabs: [OpaquePointer] = []
     private static let slabsKept = 16
+    /// The number that the last child's pidfd got: the lowest free one of those that stay, so that it tells how many do.
+    private var lastNumber = Descriptor.longLivedFloor
+    /// So few descriptors are copied for a child more quickly than it takes to part from a table that is shared: its
+    /// message that it has done so wakes the server once more.
+    private static let fewDescriptors: CInt = 32
 
     public init(loop: EventLoop) { self.loop = loop }
 
@@ -47,7 +52,7 @@ public final class Launcher {
             throw LaunchFailure(stage: .clone, error: .noMemory)
         }
         let pipe: Pipe
-        do throws(Errno) { pipe = try Pipe(.fromChild) } catch {
+        do throws(Errno) { pipe = try Pipe(.fromChild, inPassing: true) } catch {
             giveBack(slab)
             throw LaunchFailure(stage: .pipe, error: error)
         }
@@ -63,7 +68,8 @@ public final class Launcher {
             throw LaunchFailure(stage: .pipe, error: error)
         }
         let report = pipe.theirs
-        let block = LaunchBlock(plan, report: report.raw, gate: gate?.theirs.raw)
+        let sharesTable = !held && lastNumber >= Descriptor.longLivedFloor + Self.fewDescriptors
+        let block = LaunchBlock(plan, report: report.raw, gate: gate?.theirs.raw, sharesTable: sharesTable)
         var child = pk_child()
         let result = pk_launch(block.launch, slab, &child)
         guard result == 0 else {
@@ -71,12 +77,13 @@ public final class Launcher {
             throw LaunchFailure(stage: .clone, error: Errno(rawValue: -result))
         }
         let pidfd = Descriptor(taking: child.pidfd).lifted()
+        lastNumber = pidfd.raw
         let launch = Launch(
             loop: loop, launcher: self, plan: plan, block: block, slab: slab, reportEnd: pipe.ours,
             report: report,
             gate: gate?.theirs, decided: decided)
-        // Held: a copy of our memory and our table, so that nothing of ours must stay in place for it.
-        if held { launch.childHasParted() }
+        // With a table of its own from the start, nothing of ours must stay open for it.
+        if !sharesTable { launch.childHasParted() }
         launch.watch()
         return LaunchedChild(
             pid: child.pid, pidfd: pidfd, launch: launch, cgroupRefused: child.cgroup_refused,

@@ -10,18 +10,25 @@ public import SystemPackage
 public struct Pipe {
     public enum Direction { case fromChild, toChild }
 
-    /// Non-blocking, and where it may stay.
+    /// Non-blocking, and where it may stay, unless it is in passing.
     public let ours: SharedDescriptor
     public let theirs: SharedDescriptor
 
+    /// - Parameter inPassing: our end is closed soon, and only read when there is something.
     /// - Throws: EMFILE, ENFILE (pipe2(2)).
-    public init(_ direction: Direction) throws(Errno) {
+    public init(_ direction: Direction, inPassing: Bool = false) throws(Errno) {
         var (reading, writing): (CInt, CInt) = (-1, -1)
         try kernelResult(pk_pipe(&reading, &writing))
         let (our, their) = direction == .fromChild ? (reading, writing) : (writing, reading)
         theirs = SharedDescriptor(Descriptor(taking: their))
+        if inPassing {
+            ours = SharedDescriptor(Descriptor(taking: our))
+            return
+        }
         let end = Descriptor(taking: our).lifted()
-        try end.setNonblocking(true)
+        // A new pipe has no other flags to keep (fcntl(2), F_SETFL).
+        let number = end.raw
+        try systemCall { fcntl(number, F_SETFL, O_NONBLOCK) }
         ours = SharedDescriptor(end)
     }
 }

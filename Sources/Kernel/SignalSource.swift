@@ -18,12 +18,13 @@ public final class SignalSource {
         descriptor = Descriptor(taking: try kernelResult(pk_signal_descriptor(signals, signals.count)))
         let number = descriptor.raw
         try loop.add(number, .readable) { _ in
-            var sender: CInt = 0
-            while true {
-                let signal = pk_next_signal(number, &sender)
-                if signal <= 0 { break }
-                handler(signal, sender)
+            // What does not fit is told again at once.
+            var taken = InlineArray<8, pk_signal>(repeating: pk_signal())
+            let atMost = CInt(taken.count)
+            let count = withUnsafeMutableBytes(of: &taken) { room in
+                pk_take_signals(number, room.bindMemory(to: pk_signal.self).baseAddress, atMost)
             }
+            for index in 0..<max(0, Int(count)) { handler(taken[index].number, taken[index].sender) }
         }
     }
 

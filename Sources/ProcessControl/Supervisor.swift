@@ -134,8 +134,12 @@ public final class Supervisor {
         guard !changesDue else { return }
         changesDue = true
         // A tracer's stops are such signals too.
-        let manyComing = table.living.count > 256 || replacer.isAtWork
-        loop.after(manyComing ? 5 : 0) { [weak self] in self?.takeChanges() }
+        if table.living.count > 256 || replacer.isAtWork {
+            loop.after(5) { [weak self] in self?.takeChanges() }
+        } else {
+            // Behind the pidfds that tell of the same ends.
+            loop.later { [weak self] in self?.takeChanges() }
+        }
     }
 
     private func takeChanges() {

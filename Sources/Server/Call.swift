@@ -63,20 +63,20 @@ final class Call {
     // MARK: Answers
 
     func succeed(_ result: JSONValue) {
-        succeed { result.write(into: &$0) }
+        succeed(writing: { $0.value(result) })
     }
 
     /// With a result that is written straight into the send queue.
-    func succeed(writing result: (inout [UInt8]) -> Void) {
+    func succeed(writing result: (inout JSONWriter) -> Void) {
         guard begin() else { return }
         if let id = request.id { exchange.answer(id: id, result: result) } else { exchange.answer(nil) }
         finish()
     }
 
     /// With a result that is large and made when it can leave.
-    func succeedWhenThereIsRoom(_ result: @escaping () -> JSONValue) {
+    func succeedWhenThereIsRoom(writing result: @escaping (inout JSONWriter) -> Void) {
         undo = nil
-        connection.whenThereIsRoom { self.succeed(result()) }
+        connection.whenThereIsRoom { self.succeed(writing: result) }
     }
 
     func fail(_ error: RPCError) {

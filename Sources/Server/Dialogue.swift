@@ -200,7 +200,7 @@ final class Exchange {
         write { reply.write(into: &$0) }
     }
 
-    func answer(id: RequestID, result: (inout [UInt8]) -> Void) {
+    func answer(id: RequestID, result: (inout JSONWriter) -> Void) {
         write { Reply.writeSuccess(id: id, into: &$0, result: result) }
     }
 

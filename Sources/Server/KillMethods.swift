@@ -36,7 +36,7 @@ extension Server {
                         "peer": "\(call.peer.pid)",
                     ])
             }
-            call.succeed(["processes": .array(reports.map(Self.entry))])
+            call.succeed { $0.object { $0.member("processes") { $0.array(reports, Self.write) } } }
         }
         // What was begun goes on when the caller does not want to hear of it any more.
         if let ticket { call.wait { [self] in supervisor.cancel(ticket) } }
@@ -49,17 +49,20 @@ extension Server {
         return .byStopRule
     }
 
-    private static func entry(_ report: KillReport) -> JSONValue {
-        [
-            "process": .integer(report.process.id),
-            "already_exited": .boolean(report.alreadyExited),
-            "exit": RecordEncoding.exit(report.process.exit),
-            "signal": .integer(Int(report.signal)),
-            "signal_name": .string(SignalName.name(of: report.signal)),
-            "signalled": .array(report.signalled.map { .integer(Int($0)) }),
-            "survivors": report.survivors.map { .array($0.map { .integer(Int($0)) }) } ?? .null,
-            "method": .string(report.method.rawValue),
-            "exact": .boolean(report.isExact),
-        ]
+    private static func write(_ writer: inout JSONWriter, _ report: KillReport) {
+        writer.object {
+            $0.member("process", report.process.id)
+            $0.member("already_exited", report.alreadyExited)
+            $0.member("exit") { RecordEncoding.write(report.process.exit, into: &$0) }
+            $0.member("signal", report.signal)
+            $0.member("signal_name", SignalName.name(of: report.signal))
+            $0.member("signalled") { $0.array(report.signalled) { $0.value(Int64($1)) } }
+            $0.member("survivors") { survivors in
+                guard let pids = report.survivors else { return survivors.value(.null) }
+                survivors.array(pids) { $0.value(Int64($1)) }
+            }
+            $0.member("method", report.method.rawValue)
+            $0.member("exact", report.isExact)
+        }
     }
 }

@@ -11,42 +11,53 @@ struct Notifications {
     let instance: String
 
     func write(_ item: Feed.Item, into bytes: inout [UInt8]) {
-        switch item {
-        case .event(let event): notification(method: event.name, params: params(of: event)).write(into: &bytes)
-        case .gap(let stream, let offset, let length):
-            let params = with([
-                ("stream", .string(stream)), ("offset", .integer(offset)), ("length", .integer(length)),
-            ])
-            notification(method: "gap", params: params).write(into: &bytes)
-        case .output(let stream, let offset, let data): writeOutput(stream, offset, data, into: &bytes)
+        writeNotification(method: item.method, into: &bytes) { params in
+            params.object { members in
+                members.member("subscription", subscription)
+                members.member("process", process.id)
+                switch item {
+                case .event(let event): writeMembers(of: event, into: &members)
+                case .gap(let stream, let offset, let length):
+                    members.member("stream", stream)
+                    members.member("offset", offset)
+                    members.member("length", length)
+                case .output(let stream, let offset, let data):
+                    members.member("stream", stream)
+                    members.member("offset", offset)
+                    data.withUnsafeBytes { data in members.member(data: data) }
+                }
+            }
         }
     }
 
-    private func with(_ members: [(String, JSONValue)]) -> JSONValue {
-        .object(members: [("subscription", .integer(subscription)), ("process", .integer(process.id))] + members)
-    }
-
-    private func params(of event: ProcessEvent) -> JSONValue {
+    private func writeMembers(of event: ProcessEvent, into params: inout JSONWriter) {
         switch event {
-        case .started, .exited, .drained: with([("record", RecordEncoding.record(process, instance: instance))])
+        case .started, .exited, .drained:
+            params.member("record") { RecordEncoding.write(process, instance: instance, into: &$0) }
         case .stopped(let signal):
-            with([("signal", .integer(Int(signal))), ("signal_name", .string(SignalName.name(of: signal)))])
-        case .continued: with([])
+            params.member("signal", signal)
+            params.member("signal_name", SignalName.name(of: signal))
+        case .continued: break
         case .replaced(let offsets):
-            with([
-                ("offsets", .object(members: offsets.sorted { $0.key < $1.key }.map { ($0.key, .integer($0.value)) })),
-                ("argv", .array(process.arguments.map { JSONValue.bytes($0) })),
-                ("generation", .integer(process.generation)),
-            ])
+            params.member("offsets") { writer in
+                writer.object { members in
+                    for (stream, offset) in offsets.sorted(by: { $0.key < $1.key }) {
+                        members.member(named: stream) { $0.value(Int64(offset)) }
+                    }
+                }
+            }
+            params.member("argv") { $0.array(process.arguments) { $0.value(bytes: $1) } }
+            params.member("generation", process.generation)
         }
     }
+}
 
-    /// The one message that is made by the megabyte: written straight into the send queue.
-    private func writeOutput(_ stream: String, _ offset: Int, _ data: [UInt8], into bytes: inout [UInt8]) {
-        bytes.append(contentsOf: "{\"jsonrpc\":\"2.0\",\"method\":\"output\",\"params\":{\"subscription\":".utf8)
-        bytes.append(contentsOf: String(subscription).utf8)
-        bytes.append(contentsOf: ",\"process\":\(process.id),\"stream\":\"\(stream)\",\"offset\":\(offset),".utf8)
-        JSONData.writeMember(data, into: &bytes)
-        bytes.append(contentsOf: "}}".utf8)
+extension Feed.Item {
+    fileprivate var method: String {
+        switch self {
+        case .event(let event): event.name
+        case .gap: "gap"
+        case .output: "output"
+        }
     }
 }

@@ -39,27 +39,32 @@ extension Server {
         if let pending { call.wait { stream.cancel(pending) } }
     }
 
-    /// By hand: this is the reply that is made by the megabyte.
     private static func write(
         _ chunk: CapturedStream.Chunk, of stream: CapturedStream, process: Int, name: String,
-        _ arrivals: JSONValue?, into bytes: inout [UInt8]
+        _ arrivals: JSONValue?, into writer: inout JSONWriter
     ) {
-        func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
-        add("{\"process\":\(process),\"stream\":\"\(name)\",\"offset\":")
-        switch chunk {
-        case .gap(let offset, let length):
-            add("\(offset),\"gap\":{\"offset\":\(offset),\"length\":\(length)},\"next_offset\":\(offset + length)")
-            add(",\"end\":false")
-        case .bytes(let offset, let count, let atEnd):
-            add("\(offset),")
-            stream.withBytes(from: offset, count: count) { JSONData.writeMember($0, into: &bytes) }
-            add(",\"next_offset\":\(offset + count),\"end\":\(atEnd)")
+        writer.object { reply in
+            reply.member("process", process)
+            reply.member("stream", name)
+            switch chunk {
+            case .gap(let offset, let length):
+                reply.member("offset", offset)
+                reply.member("gap") { gap in
+                    gap.object {
+                        $0.member("offset", offset)
+                        $0.member("length", length)
+                    }
+                }
+                reply.member("next_offset", offset + length)
+                reply.member("end", false)
+            case .bytes(let offset, let count, let atEnd):
+                reply.member("offset", offset)
+                stream.withBytes(from: offset, count: count) { data in reply.member(data: data) }
+                reply.member("next_offset", offset + count)
+                reply.member("end", atEnd)
+            }
+            if let arrivals { reply.member("arrivals") { $0.value(arrivals) } }
         }
-        if let arrivals {
-            add(",\"arrivals\":")
-            arrivals.write(into: &bytes)
-        }
-        add("}")
     }
 
     /// When the bytes of a chunk came: from which offset on, and in which order among the process's streams.

@@ -32,7 +32,7 @@ extension Server {
                 && process.hasLabels(labels ?? [])
         }
         call.names(processes, by: selector ?? .all)
-        call.succeed(["processes": .array(processes.map(record))])
+        call.succeed { $0.object { $0.member("processes") { $0.array(processes, write) } } }
     }
 
     /// One state, or a list of them.
@@ -52,25 +52,33 @@ extension Server {
         let wantsHolders = try parameters.ifPresent("holders") { try $0.boolean() }
         let process = try supervisor.find(reference, for: call.peer.uid)
         call.names([process])
-        var members = RecordEncoding.members(process, instance: supervisor.instance)
-        if wantsMembers == true {
-            members.append(("members", .array(supervisor.treeMembers(of: process).map(Self.member))))
-        }
-        if wantsHolders == true {
-            let holders = supervisor.streamHolders(of: process).map { (name, pids) in
-                (name, JSONValue.array(pids.map { .integer(Int($0)) }))
+        call.succeed { reply in
+            reply.object { record in
+                RecordEncoding.writeMembers(process, instance: supervisor.instance, into: &record)
+                if wantsMembers == true {
+                    record.member("members") { $0.array(supervisor.treeMembers(of: process), Self.write) }
+                }
+                guard wantsHolders == true else { return }
+                record.member("holders") { holders in
+                    holders.object { members in
+                        for (name, pids) in supervisor.streamHolders(of: process) {
+                            members.member(named: name) { $0.array(pids) { $0.value(Int64($1)) } }
+                        }
+                    }
+                }
             }
-            members.append(("holders", .object(members: holders)))
         }
-        call.succeed(.object(members: members))
     }
 
-    private static func member(_ stat: ProcStat) -> JSONValue {
-        [
-            "pid": .integer(Int(stat.pid)), "ppid": .integer(Int(stat.ppid)), "command": .bytes(stat.comm),
-            "state": .string(String(stat.state)), "cpu_us": .integer(Int(stat.cpuMicroseconds)),
-            "rss_kib": .integer(stat.residentKiB),
-        ]
+    private static func write(_ writer: inout JSONWriter, _ member: ProcStat) {
+        writer.object {
+            $0.member("pid", member.pid)
+            $0.member("ppid", member.ppid)
+            $0.member("command", bytes: member.comm)
+            $0.member("state", String(member.state))
+            $0.member("cpu_us", Int64(member.cpuMicroseconds))
+            $0.member("rss_kib", Int64(member.residentKiB))
+        }
     }
 
     private func update(_ call: Call, _ parameters: JSONCursor) throws {
@@ -94,7 +102,7 @@ extension Server {
         changes.stop = stop.map { process.stop.changed($0) }
         try supervisor.update(process, changes, connection: call.connection.token)
         call.names([process])
-        call.succeed(record(process))
+        call.succeed { write(&$0, process) }
     }
 
     private func release(_ call: Call, _ parameters: JSONCursor) throws {

@@ -60,7 +60,7 @@ extension Server {
                     "state": "\(process.state.rawValue)",
                 ])
             call.spawned(process)
-            call.succeed(record(process))
+            call.succeed { write(&$0, process) }
         case .failure(let refusal):
             let error = RPCError(refusal)
             log.info("not \(done)", metadata: ["error": "\(error.message)", "peer": "\(call.peer.pid)"])

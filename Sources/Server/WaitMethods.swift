@@ -23,19 +23,20 @@ extension Server {
         let waiter = supervisor.wait(
             for: processes, mode: mode ?? .all, until: until ?? .exited, timeout: timeout
         ) { [self] outcome in
-            call.succeedWhenThereIsRoom { [self] in
-                [
-                    "done": .array(outcome.done.map(record)),
-                    "pending": .array(outcome.pending.map { .integer($0.id) }),
-                    "timed_out": .boolean(outcome.timedOut),
-                ]
+            call.succeedWhenThereIsRoom { [self] reply in
+                reply.object {
+                    $0.member("done") { $0.array(outcome.done, write) }
+                    $0.member("pending") { $0.array(outcome.pending) { $0.value(Int64($1.id)) } }
+                    $0.member("timed_out", outcome.timedOut)
+                }
             }
         }
         // Cancelling a wait never touches the processes.
         if let waiter { call.wait { [self] in supervisor.cancel(waiter) } }
     }
 
-    func record(_ process: ManagedProcess) -> JSONValue {
-        RecordEncoding.record(process, instance: supervisor.instance)
+    /// A process's record.
+    func write(_ writer: inout JSONWriter, _ process: ManagedProcess) {
+        RecordEncoding.write(process, instance: supervisor.instance, into: &writer)
     }
 }

@@ -9,9 +9,9 @@ import Testing
     /// The member in the plainest way: the standard library says what is UTF-8, and each byte is looked at alone.
     private func reference(_ data: [UInt8]) -> [UInt8] {
         guard String(validating: data, as: UTF8.self) != nil else {
-            return Array("\"base64\":\"".utf8) + Base64.encode(data) + Array("\"".utf8)
+            return Array("{\"base64\":\"".utf8) + Base64.encode(data) + Array("\"}".utf8)
         }
-        var text = Array("\"text\":\"".utf8)
+        var text = Array("{\"text\":\"".utf8)
         for byte in data {
             switch byte {
             case UInt8(ascii: "\n"): text += Array("\\n".utf8)
@@ -25,12 +25,14 @@ import Testing
             default: text.append(byte)
             }
         }
-        return text + Array("\"".utf8)
+        return text + Array("\"}".utf8)
     }
 
     private func written(_ data: [UInt8], behind: [UInt8] = []) -> [UInt8] {
         var bytes = behind
-        JSONData.writeMember(data, into: &bytes)
+        JSONWriter.append(to: &bytes) { writer in
+            writer.object { members in data.withUnsafeBytes { members.member(data: $0) } }
+        }
         return bytes
     }
 

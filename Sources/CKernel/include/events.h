@@ -24,7 +24,13 @@ int pk_epoll_wait(int epoll, struct pk_event *events, int capacity, int timeout_
 /// Blocks the `count` signals and opens a descriptor that tells of them (non-blocking). The descriptor, or -errno.
 int pk_signal_descriptor(const int *signals, size_t count);
 
-/// The next signal, 0 when there is none, or -errno; `*sender` is the pid that sent it.
-int pk_next_signal(int descriptor, int *sender);
+/// A signal that has come, and the pid that sent it.
+struct pk_signal {
+    int number;
+    int sender;
+};
+
+/// Takes up to `capacity` signals. Returns their number, 0 when there is none, or -errno.
+int pk_take_signals(int descriptor, struct pk_signal *signals, int capacity);
 
 #endif

@@ -48,15 +48,14 @@ struct SignalForwarding: ~Copyable {
     /// What has come, in order.
     func pending() -> [Order] {
         var orders: [Order] = []
-        var sender: CInt = 0
-        while true {
-            let number = pk_next_signal(source.raw, &sender)
-            guard number > 0 else { return orders }
-            switch number {
+        var signal = pk_signal()
+        while pk_take_signals(source.raw, &signal, 1) > 0 {
+            switch signal.number {
             case SIGTSTP: orders.append(.stop)
-            case _ where Self.toGroup.contains(number): orders.append(.forward(number, scope: "group"))
-            default: orders.append(.forward(number, scope: "process"))
+            case let number where Self.toGroup.contains(number): orders.append(.forward(number, scope: "group"))
+            case let number: orders.append(.forward(number, scope: "process"))
             }
         }
+        return orders
     }
 }

@@ -5,17 +5,20 @@ own process.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, TypeVar
+from typing import Any, Awaitable, Callable, Dict, List, Optional, TypeVar
 
 import procctl
+from procctl import aio
 
 HERE = Path(__file__).resolve().parent
 PROBE = str(HERE / "probe.py")
@@ -97,6 +100,28 @@ def lose(holder: Any) -> None:
     """Cut the connection of a client or a subscription, as no server does by itself."""
     connection = holder._transport._socket
     getattr(connection, "_socket", connection).shutdown(socket.SHUT_RDWR)
+
+
+def run(body: Callable[[aio.Client], Awaitable[None]]) -> None:
+    """Run a test of the client for asyncio."""
+
+    async def main() -> None:
+        async with await aio.connect() as client:
+            await asyncio.wait_for(body(client), LONG)
+
+    asyncio.run(main())
+    assert threading.active_count() == 1
+
+
+def in_child(work: Callable[[], bool]) -> bool:
+    """Whether a piece of work succeeds in a forked child."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if work() else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def alive(pid: int) -> bool:

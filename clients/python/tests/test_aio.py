@@ -9,25 +9,14 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any, Awaitable, Callable
+from typing import Any
 
 import pytest
-from support import LONG, alive, lose, open_descriptors, procctld
+from conftest import Server
+from support import LONG, alive, in_child, lose, open_descriptors, procctld, run
 
 import procctl
 from procctl import aio, events
-
-Body = Callable[[aio.Client], Awaitable[None]]
-
-
-def run(body: Body) -> None:
-    async def main() -> None:
-        async with await aio.connect() as client:
-            await asyncio.wait_for(body(client), LONG)
-
-    asyncio.run(main())
-    assert threading.active_count() == 1
-
 
 @pytest.mark.usefixtures("server")
 def test_a_process() -> None:
@@ -151,20 +140,19 @@ def test_a_program_that_takes_over_a_connection() -> None:
     run(body)
 
 
-@pytest.mark.usefixtures("server")
-def test_what_is_known_without_asking() -> None:
+def test_what_is_known_without_asking(server: Server) -> None:
     async def body(client: aio.Client) -> None:
         process = await client.spawn(["sleep", "1000"], name="sleeper")
         assert await process.state == "running" and process.client is client and process.name == "sleeper"
         assert repr(process).startswith(f"<procctl.aio.Process {process.id} pid={process.pid} running")
         assert repr(client) == f"<procctl.aio.Client {client.path}>"
         await process.kill(wait=True)
-        await client.shutdown()
         other = aio.Process(client, dataclasses.replace(process.record, instance="another"))
         with pytest.raises(procctl.NoSuchProcess):
             await other.refresh()
 
     run(body)
+    assert server.popen.wait(LONG) == 0
 
 
 @pytest.mark.usefixtures("server")
@@ -182,16 +170,6 @@ def test_a_request_that_cannot_be_sent_times_out() -> None:
             os.kill(server, signal.SIGCONT)
 
     run(body)
-
-
-def _in_child(work: Callable[[], bool]) -> bool:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(0 if work() else 1)
-        finally:
-            os._exit(2)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @pytest.mark.usefixtures("server")
@@ -214,7 +192,7 @@ def test_a_forked_child_gets_a_connection_of_its_own() -> None:
             await client.close()
             return closed and set(same) == {client.instance} and event.data == b"b"  # type: ignore[attr-defined]
 
-        assert _in_child(lambda: asyncio.run(child()))
+        assert in_child(lambda: asyncio.run(child()))
         # The parent's own connection is as it was: what depends on it lives, and its waits are answered.
         assert await client.ping() == client.instance and (await reading).data == b"b"
         assert await process.poll() is None
@@ -262,7 +240,8 @@ def test_the_loop_runs_while_a_server_starts(short_path: Path, monkeypatch: pyte
 
     async def body() -> None:
         before = open_descriptors()
-        connecting = [asyncio.ensure_future(aio.connect(short_path / "procctl" / "socket", timeout=LONG)) for _ in range(3)]
+        path = short_path / "procctl" / "socket"
+        connecting = [asyncio.ensure_future(aio.connect(path, timeout=LONG)) for _ in range(3)]
         # It starts only when this task has had its turn.
         await asyncio.sleep(0.05)
         assert not any(each.done() for each in connecting) and threading.active_count() == 1

@@ -7,24 +7,15 @@ import asyncio
 import io
 import os
 import random
-from typing import Any, Awaitable, Callable
+from typing import Any
 
 import pytest
-from support import LONG, lose
+from support import LONG, lose, run
 
 import procctl
 from procctl import aio
 
 pytestmark = pytest.mark.usefixtures("server")
-Body = Callable[[aio.Client], Awaitable[None]]
-
-
-def run(body: Body) -> None:
-    async def main() -> None:
-        async with await aio.connect() as client:
-            await asyncio.wait_for(body(client), LONG)
-
-    asyncio.run(main())
 
 
 async def finished(client: aio.Client, script: str, **options: Any) -> aio.Process:

@@ -46,7 +46,7 @@ def test_lines_come_out_whole_however_they_arrive(lines: List[bytes], data: st.D
     for start, end in zip([0, *cuts], [*cuts, len(stream)]):
         found += buffer.feed(stream[start:end])
     assert found == lines
-    assert buffer.rest() == b""
+    assert len(buffer) == 0 and buffer.rest() == b""
 
 
 def test_blank_lines_and_carriage_returns_are_nothing() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
-from support import LONG, alive, eventually, open_descriptors, python, python_command, python_env
+from support import LONG, alive, eventually, in_child, open_descriptors, python, python_command, python_env
 
 import procctl
 
@@ -151,16 +151,6 @@ def test_a_signal_handler_may_use_the_client_while_another_thread_reads(client: 
         assert leading.result(LONG).signal == signal.SIGKILL
 
 
-def _in_child(work: Callable[[], bool]) -> bool:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(0 if work() else 1)
-        finally:
-            os._exit(2)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
 def test_a_forked_child_gets_a_connection_of_its_own(client: procctl.Client) -> None:
     process = client.spawn(SLEEP)
     parents = client._transport._socket.fileno()
@@ -174,7 +164,7 @@ def test_a_forked_child_gets_a_connection_of_its_own(client: procctl.Client) -> 
             and process.wait(LONG).signal == signal.SIGKILL
         )
 
-    assert _in_child(work)
+    assert in_child(work)
     assert client.ping() and process.wait(LONG).signal == signal.SIGKILL
 
 
@@ -183,7 +173,7 @@ def test_a_fork_amid_requests_of_other_threads(client: procctl.Client) -> None:
     with ThreadPoolExecutor(2) as pool:
         waiting: List[Any] = [pool.submit(process.wait) for _ in range(2)]
         eventually(lambda: len(client._transport._pending) == 2)
-        assert _in_child(lambda: client.ping() == client.instance)
+        assert in_child(lambda: client.ping() == client.instance)
         process.kill()
         assert [each.result(LONG).signal for each in waiting] == [signal.SIGKILL] * 2
 

@@ -27,3 +27,7 @@ class LineCutter:
         rest = b"".join(self._rest)
         self._rest.clear()
         return rest
+
+    def __len__(self) -> int:
+        """How many bytes of an unfinished line are held."""
+        return sum(map(len, self._rest))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server's methods: from arguments to params, from answers to values. All durations are seconds.
+"""The server's methods but those that start programs: from arguments to params, from answers to values. All durations
+are seconds.
 
 Every function here is a method of ``procctl.Client`` and of ``procctl.aio.Client``, with this signature and this
 docstring.
@@ -8,73 +9,19 @@ docstring.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
-from ._descriptors import Descriptors
 from ._selectors import Ref, Selector, process_to_wire, processes_to_wire
-from ._spawn import add_environment, argv_to_wire, cwd_to_wire, file_to_wire, lifetime_to_wire, present, spawn_params
-from ._steps import Request, Steps, ask
-from ._values import BytesLike, SignalLike, data_to_wire, milliseconds, signal_to_wire
-from .options import Argv, Env, Files, Lifetime, Signals, SpawnOptions, Stop
+from ._spawn import lifetime_to_wire, present
+from ._steps import Steps, ask
+from ._values import SignalLike, data_to_wire, milliseconds, signal_to_wire
+from .options import Lifetime, Stop
 from .record import Chunk, Info, KillResult, Record, WaitResult, WriteResult
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 Data = Union[bytes, bytearray, memoryview]
 
 SLACK = 10.0
 """Seconds an answer may come later than the time the server was given, before this client takes the server for hung."""
-
-START_TIMEOUT = 10.0
-"""Seconds the server gives a start by itself."""
-
-# Starting
-
-
-def spawn(argv: Argv, **options: Unpack[SpawnOptions]) -> Steps[Record]:
-    """Start a program with this process's cwd, environment and umask, unless the options (SpawnOptions) say otherwise.
-
-    Raises SpawnError, which is also the OSError that ``os.execvp`` would raise.
-    """
-    with Descriptors() as descriptors:
-        params = spawn_params(descriptors, argv, options)
-        return Record.from_wire((yield Request("spawn", params, descriptors.numbers)))
-
-
-def exec_replace(
-    process: Ref,
-    argv: Optional[Argv] = None,
-    *,
-    file: Optional[Files] = None,
-    env: Optional[Env] = None,
-    env_base: Optional[str] = None,
-    cwd: Optional[BytesLike] = None,
-    signals: Union[None, str, Signals] = None,
-    start_timeout: Optional[float] = None,
-    from_inside: bool = False,
-) -> Steps[Record]:
-    """Replace the program of a process; the process stays. A held one is started by it; in place of one that runs it
-    takes over pid, streams, terminal and descriptors. ``argv`` left out: what ran last, or it was created with.
-
-    ``env`` alone is the whole environment, with ``env_base`` ("keep", "inherit", "empty") what changes in that one;
-    without both the process keeps what it has. ``signals``: "fresh" (in place of a running program the default),
-    "inherit" (as execve leaves them), or Signals. ``from_inside``: only if the process is this very one, which then does
-    not return from here. Raises ExecError, or NotPermitted, WrongState or NotSupported with the ``reason`` in ``data``;
-    the process is then as it was.
-    """
-    params = {
-        "process": process_to_wire(process),
-        "argv": None if argv is None else argv_to_wire(argv),
-        "file": None if file is None else file_to_wire(file),
-        "cwd": None if cwd is None else cwd_to_wire(cwd),
-        "signals": signals.to_wire() if isinstance(signals, Signals) else signals,
-        "start_timeout_ms": None if start_timeout is None else milliseconds(start_timeout, "start_timeout"),
-        "from_inside": from_inside or None,
-    }
-    add_environment(params, env, env_base)
-    return ask("exec-replace", present(params), Record.from_wire)
-
 
 # Waiting and ending
 
@@ -208,10 +155,10 @@ def subscribe(
 ) -> Dict[str, Any]:
     """What happens to processes from now on, as an iterator; also the end of those that have ended already.
 
-    ``events``: only these ("started", "output", "stopped", "continued", "exited", "drained", "replaced"). ``from_``: the
-    offsets to begin at, by stream; a stream not named begins where it is now, and at 0 in a process still to come.
-    ``streams``: output of these only. ``lossless``: programs in block mode wait for this subscriber, for at most
-    ``stall`` seconds (30) in which it takes nothing.
+    ``events``: only these ("started", "output", "stopped", "continued", "exited", "drained", "replaced").
+    ``from_``: the offsets to begin at, by stream; a stream not named begins where it is now, and at 0 in a process
+    still to come. ``streams``: output of these only. ``lossless``: programs in block mode wait for this subscriber, for
+    at most ``stall`` seconds (30) in which it takes nothing.
     """
     params = {
         "processes": processes_to_wire(processes),

@@ -79,8 +79,8 @@ async def run_async(steps: Steps[T], perform: Callable[[Request], Awaitable[Any]
 
 
 def shaped(method: M, build: Callable[..., Any], about: bool = False) -> M:
-    """Give a method the name, docstring and signature of what builds its requests. ``about``: the first argument of that
-    is the process the method belongs to.
+    """Give a method the name, docstring and signature of what builds its requests. ``about``: the first argument of
+    that is the process the method belongs to.
     """
     functools.update_wrapper(method, build)
     signature = inspect.signature(build)

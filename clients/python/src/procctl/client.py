@@ -8,11 +8,10 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar, Union
 
-from . import _connect, _fork, _requests
+from . import _connect, _fork, _requests, _starts
 from ._endpoint import Endpoint
 from ._requests import Data as Data
 from ._steps import Request, Steps, run, shaped
-from ._takeover import exec_replace_connection
 from ._transport import Transport
 from ._values import BytesLike
 from .errors import ConnectionLost, ProcctlError
@@ -83,9 +82,9 @@ class Client(Endpoint):
 
     # What each does stands where its params are built.
 
-    spawn = _handle(_requests.spawn)
-    exec_replace = _method(_requests.exec_replace)
-    exec_replace_connection = _apart(exec_replace_connection)
+    spawn = _handle(_starts.spawn)
+    exec_replace = _method(_starts.exec_replace)
+    exec_replace_connection = _apart(_starts.exec_replace_connection)
     wait = _method(_requests.wait)
     kill = _method(_requests.kill)
     release = _method(_requests.release)

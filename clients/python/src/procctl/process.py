@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, TypeVar
 
-from . import _handle, _requests, _streams, files
+from . import _handle, _requests, _starts, _streams, files
 from ._handle import AnyHandle, Handle, hearing
 from ._lines import LineCutter
 from ._selectors import Selector
@@ -67,7 +67,7 @@ class Process(Handle[files.OutputReader, files.InputWriter, files.TerminalFile])
     kill = _method(_handle.kill)
     stop = _method(_handle.stop)
     release = _method(_handle.release)
-    exec_replace = _method(_requests.exec_replace)
+    exec_replace = _method(_starts.exec_replace)
     read = _method(_requests.read)
     write = _method(_requests.write)
     resize = _method(_requests.resize)

@@ -27,8 +27,8 @@ class Subscription(Tracker, Iterator[Event]):
 
     With ids, names or handles it ends by itself when the last of the processes has ended and all its output was told;
     with labels or "all" it ends when it is closed. Should the connection be lost while the server lives, it goes on at
-    the offsets it had reached: no byte is told twice, and what is gone by then is told as a Gap; a state that changed and
-    changed back meanwhile is missed.
+    the offsets it had reached: no byte is told twice, and what is gone by then is told as a Gap; a state that changed
+    and changed back meanwhile is missed.
 
     ``id`` is its number at the server, ``processes`` the ids it was about at its beginning.
     """
@@ -68,8 +68,8 @@ class Subscription(Tracker, Iterator[Event]):
         raise StopIteration
 
     def resume(self) -> None:
-        """Subscribe again, after SubscriptionEnded, at the offsets that were reached. Of a program in block mode nothing
-        is lost, as it waits when its ring is full; of another, what is gone by now is told as a Gap.
+        """Subscribe again, after SubscriptionEnded, at the offsets that were reached. Of a program in block mode
+        nothing is lost, as it waits when its ring is full; of another, what is gone by now is told as a Gap.
         """
         with self._reading:
             self._transport.close()

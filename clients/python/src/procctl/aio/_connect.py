@@ -62,7 +62,7 @@ async def _outcome(starting: "Popen[bytes]") -> bytes:
         await _readable(ended)
     finally:
         os.close(ended)
-    # A pipe holds 64 KiB, the server's last words are fewer. Who says more and waits for a reader runs into the timeout.
+    # A pipe holds 64 KiB, the server's last words are fewer. Who says more and waits for a reader meets the timeout.
     said = starting.stderr.read() or b""
     # Before the kill, which would have the last word otherwise.
     starting.wait()

@@ -7,11 +7,10 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Callable, Coroutine, Dict, Optional, Sequence, Tuple, TypeVar, Union
 
-from .. import _requests
+from .. import _requests, _starts
 from .._connect import check_instance, not_again
 from .._endpoint import Endpoint
 from .._steps import Request, Steps, run_async, shaped
-from .._takeover import exec_replace_connection
 from .._values import BytesLike
 from ..errors import ConnectionLost, ProcctlError
 from ..record import Record
@@ -88,9 +87,9 @@ class Client(Endpoint):
 
     # What each does stands where its params are built.
 
-    spawn = _handle(_requests.spawn)
-    exec_replace = _method(_requests.exec_replace)
-    exec_replace_connection = _apart(exec_replace_connection)
+    spawn = _handle(_starts.spawn)
+    exec_replace = _method(_starts.exec_replace)
+    exec_replace_connection = _apart(_starts.exec_replace_connection)
     wait = _method(_requests.wait)
     kill = _method(_requests.kill)
     release = _method(_requests.release)

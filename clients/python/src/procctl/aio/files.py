@@ -57,8 +57,8 @@ class StreamFile:
 
 
 class OutputReader(StreamFile, AsyncIterator[bytes]):
-    """Captured output, buffered; its positions are the stream's offsets. ``read1`` returns what there is, ``read`` waits
-    for as much as was asked for; both wait for output until the stream has ended.
+    """Captured output, buffered; its positions are the stream's offsets. ``read1`` returns what there is, ``read``
+    waits for as much as was asked for; both wait for output until the stream has ended.
 
     A read that runs into a gap raises OutputLost and stays where it began, so what is before the gap can still be had:
     ``read(error.offset - file.tell())``; and then ``seek(error.offset + error.length)``. One that is cancelled stays
@@ -171,8 +171,8 @@ class OutputReader(StreamFile, AsyncIterator[bytes]):
 
 
 class InputWriter(StreamFile):
-    """The stdin of a process, or the keyboard of its terminal. Gathers what is written until it is flushed or has become
-    64 KiB.
+    """The stdin of a process, or the keyboard of its terminal. Gathers what is written until it is flushed or has
+    become 64 KiB.
 
     Closing it ends the input of a pipe (a terminal stays as it is). Being dropped does not: another handle may write
     on; nor does it flush, which takes time. After ConnectionLost nobody knows what was taken of the last piece, so
@@ -190,8 +190,8 @@ class InputWriter(StreamFile):
         return True
 
     async def write(self, data: Any) -> int:
-        """Take bytes; returns how many. Waits, when there are many, as long as the program is behind with reading. Raises
-        StreamClosed, a BrokenPipeError, when it reads no more.
+        """Take bytes; returns how many. Waits, when there are many, as long as the program is behind with reading.
+        Raises StreamClosed, a BrokenPipeError, when it reads no more.
         """
         self._check()
         with memoryview(data) as view:

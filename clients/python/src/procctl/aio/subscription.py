@@ -58,8 +58,8 @@ class Subscription(Tracker, AsyncIterator[Event]):
         return event
 
     async def resume(self) -> None:
-        """Subscribe again, after SubscriptionEnded, at the offsets that were reached. Of a program in block mode nothing
-        is lost, as it waits when its ring is full; of another, what is gone by now is told as a Gap.
+        """Subscribe again, after SubscriptionEnded, at the offsets that were reached. Of a program in block mode
+        nothing is lost, as it waits when its ring is full; of another, what is gone by now is told as a Gap.
         """
         async with self._lock():
             self._transport.close()
