@@ -19,18 +19,37 @@ static int64_t microseconds(struct timeval time)
     return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
 }
 
-int pk_reap(int pidfd, struct pk_exit *exit)
+static bool is_end(const siginfo_t *info)
+{
+    return info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
+}
+
+/// Looks without taking anything: 1 it has ended, 0 it has not, or -errno. A stopped tracee answers such a call with its
+/// stop even without WSTOPPED, and a stop that is taken here never reaches a tracer thread of ours (inject.h).
+static int look_for_end(int pidfd)
 {
     siginfo_t info;
-    struct rusage usage;
     info.si_pid = 0;
-    // A stopped tracee answers this call with its stop even without WSTOPPED; it is no end.
+    if (syscall(SYS_waitid, IDTYPE_PIDFD, pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
+        return -errno;
+    return info.si_pid != 0 && is_end(&info);
+}
+
+bool pk_has_ended(int pidfd)
+{
+    const int ended = look_for_end(pidfd);
+    return ended == 1 || ended == -ECHILD;
+}
+
+int pk_reap(int pidfd, struct pk_exit *exit)
+{
+    const int ended = look_for_end(pidfd);
+    if (ended != 1)
+        return ended;
+    siginfo_t info;
+    struct rusage usage;
     if (syscall(SYS_waitid, IDTYPE_PIDFD, pidfd, &info, WEXITED | WNOHANG, &usage) != 0)
         return -errno;
-    if (info.si_pid == 0)
-        return 0;
-    if (info.si_code != CLD_EXITED && info.si_code != CLD_KILLED && info.si_code != CLD_DUMPED)
-        return 0;
     *exit = (struct pk_exit){
         .by_signal = info.si_code != CLD_EXITED,
         .core = info.si_code == CLD_DUMPED,
@@ -69,7 +88,7 @@ int pk_next_change(struct pk_change *change)
     if (syscall(SYS_waitid, P_ALL, 0, &info, options, NULL) != 0)
         return errno == ECHILD ? 0 : -errno;
     change->pid = info.si_pid;
-    change->ended = info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
+    change->ended = is_end(&info);
     return 0;
 }
 

@@ -35,14 +35,7 @@ extension Descriptor {
     }
 
     /// The path that /proc shows for an open file; nil if it is longer than PATH_MAX.
-    public static func path(of raw: CInt) -> [UInt8]? {
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            let text = bytes.bindMemory(to: CChar.self)
-            return text.baseAddress.map { readlink("/proc/self/fd/\(raw)", $0, text.count) } ?? -1
-        }
-        return count > 0 && count < buffer.count ? Array(buffer.prefix(count)) : nil
-    }
+    public static func path(of raw: CInt) -> [UInt8]? { ProcFS.target(ofLink: "/proc/self/fd/\(raw)") }
 }
 
 extension Descriptor {

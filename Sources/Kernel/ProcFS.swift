@@ -171,6 +171,19 @@ extension Descriptor {
 }
 
 extension ProcFS {
+    /// The directory a process is in (proc_pid_cwd(5)); nil if it may not be looked at, or has ended.
+    public static func directory(of pid: pid_t) -> [UInt8]? { target(ofLink: "/proc/\(pid)/cwd") }
+
+    /// Where a symbolic link leads; nil if it cannot be read or is longer than PATH_MAX.
+    static func target(ofLink link: String) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            let text = bytes.bindMemory(to: CChar.self)
+            return text.baseAddress.map { readlink(link, $0, text.count) } ?? -1
+        }
+        return count > 0 && count < buffer.count ? Array(buffer.prefix(count)) : nil
+    }
+
     /// The environment a process was last started with, as `NAME=value` (proc_pid_environ(5)); empty if it may not
     /// be read.
     public static func environment(of pid: pid_t) -> [[UInt8]] {

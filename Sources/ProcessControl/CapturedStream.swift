@@ -155,6 +155,15 @@ public final class CapturedStream {
         if watched, !isPaused { take(most: Self.turn) }
     }
 
+    /// Between two programs of the process: where the output of the second one begins. What the first one left in the
+    /// pipe is taken, as far as there is room for it.
+    func boundary() -> Int {
+        guard let pipe else { return ring.end }
+        var left = isTerminal ? Self.terminalHolds : Descriptor.bytesWaiting(in: pipe.raw)
+        while left > 0, isOpen, let count = take(most: left), count > 0 { left -= count }
+        return ring.end + (isOpen && isPaused ? Descriptor.bytesWaiting(in: pipe.raw) : 0)
+    }
+
     /// At the exit of the process: everything that is in the pipe now, beyond the ring's limit too, and not what
     /// others that hold it go on to write.
     func takeWhatIsThere() {

@@ -107,10 +107,19 @@ public final class Feed {
 
     func tell(_ event: ProcessEvent) {
         if wanted.contains(event.name) {
-            // Nothing comes before the start, though the program may have been quick.
-            events.append(Told(event: event, fences: event == .started ? [] : cursors.map(\.stream.end)))
+            events.append(Told(event: event, fences: fences(before: event)))
         }
         wake(self)
+    }
+
+    private func fences(before event: ProcessEvent) -> [Int] {
+        switch event {
+        // Nothing comes before the start, though the program may have been quick.
+        case .started: []
+        // What the old program wrote may still be in a pipe whose ring is full.
+        case .replaced(let offsets): cursors.map { offsets[$0.name] ?? $0.stream.end }
+        case .stopped, .continued, .exited, .drained: cursors.map(\.stream.end)
+        }
     }
 
     /// There is more output, or there will be no more.

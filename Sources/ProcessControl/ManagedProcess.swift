@@ -51,6 +51,7 @@ public final class ManagedProcess {
 
     // What happened. Instants in ms since 1970.
     public internal(set) var startedAt: Int64?
+    public internal(set) var replacedAt: Int64?
     public internal(set) var exitedAt: Int64?
     public internal(set) var drainedAt: Int64?
     public internal(set) var exit: ExitStatus?

@@ -8,6 +8,8 @@ extension Supervisor {
     /// Reaps a process whose pidfd says that it has ended.
     func reap(_ process: ManagedProcess) {
         guard let child = process.child else { return }
+        // What is known of it when the replacement is through comes first.
+        if replacer.isAtWork(on: child.pid) { return }
         guard let exit = try? ChildProcess.reap(child.pidfd) else {
             // Somebody traces it and has not let go: the pidfd is edge-triggered and will not tell again.
             if heldByTracers.updateValue(process, forKey: process.id) == nil { retryReap(process) }

@@ -35,8 +35,7 @@ extension Supervisor {
             release: Self.text(&name.release), machine: Self.text(&name.machine), clone3: pk_clone3_works(),
             cloneIntoCgroup: containers != nil, cgroupKill: containers?.canKill ?? false,
             closeRangeUnshare: pk_close_range_unshare_works(),
-            // Replacing a running program comes with its own issue.
-            inPlaceExec: false)
+            inPlaceExec: inPlaceExec)
     }
 
     private static func text<Field>(_ field: inout Field) -> String {

@@ -5,10 +5,11 @@ public import SystemPackage
 
 /// The one that has all processes: commands come in here, and what the kernel tells of children.
 ///
-/// Its parts, a file each: spawning, held processes, exits, waiting, killing, lifetimes, memory, shutdown.
+/// Its parts, a file each: spawning, replacing, held processes, exits, waiting, killing, lifetimes, memory, shutdown.
 public final class Supervisor {
     let loop: EventLoop
     let launcher: Launcher
+    let replacer: Replacer
     public let limits: Limits
     /// This server among all that ever ran; ids of processes are unique within it.
     public let instance: String
@@ -20,6 +21,8 @@ public final class Supervisor {
     let programDescriptorLimit: LaunchPlan.Limit
     let nullDevice: SharedDescriptor
     var containers: CgroupPool?
+    /// Whether running programs can be replaced here: tried when somebody first asks.
+    lazy var inPlaceExec = InPlaceExec.obstacle() == nil
 
     var table = ProcessTable()
     var memory = ExitMemory()
@@ -27,6 +30,8 @@ public final class Supervisor {
     var watchers: [ObjectIdentifier: Watcher] = [:]
     /// Tells the server that a process has come or gone, for its idle exit.
     public var populationChanged: (() -> Void)?
+    /// Tells the server that a new program runs, but not with signals as fresh as asked.
+    public var replacedUncleanly: ((ManagedProcess, Errno) -> Void)?
     private var childSignals: SignalSource?
     private var changesDue = false
     /// Kill plans whose end nobody tells, and the next look for them.
@@ -66,6 +71,7 @@ public final class Supervisor {
     public init(loop: EventLoop, settings: Settings) throws(Errno) {
         self.loop = loop
         launcher = Launcher(loop: loop)
+        replacer = Replacer(loop: loop)
         limits = settings.limits
         instance = settings.instance
         inheritedEnvironment = Environment(inheritedFrom: settings.environment, socketPath: settings.socketPath)
@@ -103,6 +109,12 @@ public final class Supervisor {
         try table.select(selector, viewer: viewer, serverUID: serverUID)
     }
 
+    /// The living process of this pid. As long as its pidfd is here, the number is no other's.
+    public func process(pid: Int32, for viewer: UInt32) -> ManagedProcess? {
+        guard let process = table.process(pid: pid), process.state != .starting else { return nil }
+        return table.isVisible(process, to: viewer, serverUID: serverUID) ? process : nil
+    }
+
     /// How many processes are in each state.
     public func counts() -> [ProcessState: Int] {
         table.all.reduce(into: [:]) { $0[$1.state, default: 0] += 1 }
@@ -118,10 +130,11 @@ public final class Supervisor {
 
     /// SIGCHLD: a hint that some child has stopped, gone on or ended; signals coalesce, so all are asked. With
     /// many children that walk is put off a little, for all that happens meanwhile to share it.
-    private func childrenChanged() {
+    func childrenChanged() {
         guard !changesDue else { return }
         changesDue = true
-        if table.living.count > 256 {
+        // A tracer's stops are such signals too.
+        if table.living.count > 256 || replacer.isAtWork {
             loop.after(5) { [weak self] in self?.takeChanges() }
         } else {
             // Behind the pidfds that tell of the same ends.
@@ -136,6 +149,7 @@ public final class Supervisor {
         while let change = ChildProcess.nextChange() {
             // One that cannot be taken would be told again for ever.
             if change.pid == last { break }
+            if replacer.isAtWork(on: change.pid) { return takeStopsOneByOne() }
             if let process = table.process(pid: change.pid) {
                 takeStops(of: process)
                 if change.ended { reap(process) }
@@ -148,8 +162,14 @@ public final class Supervisor {
         }
     }
 
+    /// A child that is being replaced stops for its tracer, which must find that stop, and stands before the others
+    /// in the kernel's list. What is behind it is looked at when it is through.
+    private func takeStopsOneByOne() {
+        for process in table.living.values { takeStops(of: process) }
+    }
+
     func takeStops(of process: ManagedProcess) {
-        guard let child = process.child else { return }
+        guard let child = process.child, !replacer.isAtWork(on: child.pid) else { return }
         while let event = try? ChildProcess.stopEvent(child.pidfd) {
             switch event {
             case .stopped(let signal):

@@ -77,6 +77,12 @@ struct ProgramDecoding {
             blocked: try cursor.ifPresent("blocked") { cursor throws(JSONMismatch) in try cursor.signalSet() } ?? 0)
     }
 
+    /// The same, or `"inherit"`: as execve(2) leaves them.
+    func replacementSignals(_ cursor: JSONCursor) throws(JSONMismatch) -> Replacement.Signals {
+        guard cursor.value.kind == .string else { return .setup(try signals(cursor)) }
+        return try cursor.oneOf(["fresh", "inherit"]) == "inherit" ? .inherit : .setup(ProgramSpec.SignalSetup())
+    }
+
     /// The descriptor of an object `{"fd": index}`; nil if it is another object.
     func descriptor(in cursor: JSONCursor) throws(JSONMismatch) -> SharedDescriptor? {
         guard let index = cursor.member("fd") else { return nil }

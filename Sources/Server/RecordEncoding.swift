@@ -28,6 +28,7 @@ enum RecordEncoding {
         }
         record.member("session", process.session)
         record.member("started_at", process.startedAt)
+        record.member("replaced_at", process.replacedAt)
         record.member("exited_at", process.exitedAt)
         record.member("drained_at", process.drainedAt)
         record.member("exit") { write(process.exit, into: &$0) }

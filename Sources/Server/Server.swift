@@ -39,6 +39,11 @@ public final class Server {
         self.ended = ended
         startedAt = Supervisor.wallClock()
         supervisor.populationChanged = { [weak self] in self?.activityChanged?() }
+        supervisor.replacedUncleanly = { process, error in
+            log.warning(
+                "replaced, but not as fresh as asked",
+                metadata: ["process": "\(process.id)", "error": "\(error.name)"])
+        }
         try listen()
     }
 

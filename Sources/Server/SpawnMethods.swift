@@ -24,11 +24,11 @@ extension Server {
                 "start_timeout_ms", "pty")
         let replaceMembers =
             Member.optional("process", "argv") + SpawnDecoding.programMembers.flatMap { Member.optional($0) }
-            + Member.optional("signals", "connection")
+            + Member.optional("signals", "start_timeout_ms", "from_inside", "connection")
             + SpawnDecoding.streamMembers.flatMap { Member.optional($0) }
             + Self.attributes.flatMap { Member.optional($0) }
             + Member.optional(
-                "name", "labels", "timeout_ms", "stop", "lifetime", "session", "start_timeout_ms")
+                "name", "labels", "timeout_ms", "stop", "lifetime", "session")
         return [
             Method("spawn", spawnMembers, delaysOthers: true) { [unowned self] in try spawn($0, $1) },
             Method("exec-replace", replaceMembers, delaysOthers: true) { [unowned self] in try replace($0, $1) },
@@ -50,11 +50,11 @@ extension Server {
         }
     }
 
-    private func answer(_ call: Call, _ result: Result<ManagedProcess, Refusal>) {
+    private func answer(_ call: Call, _ result: Result<ManagedProcess, Refusal>, as done: Logger.Message = "started") {
         switch result {
         case .success(let process):
             log.info(
-                "started",
+                done,
                 metadata: [
                     "process": "\(process.id)", "pid": "\(process.pid ?? 0)", "peer": "\(call.peer.pid)",
                     "state": "\(process.state.rawValue)",
@@ -63,7 +63,7 @@ extension Server {
             call.succeed { write(&$0, process) }
         case .failure(let refusal):
             let error = RPCError(refusal)
-            log.info("not started", metadata: ["error": "\(error.message)", "peer": "\(call.peer.pid)"])
+            log.info("not \(done)", metadata: ["error": "\(error.message)", "peer": "\(call.peer.pid)"])
             call.fail(error)
         }
     }
@@ -73,8 +73,10 @@ extension Server {
     private func replace(_ call: Call, _ parameters: JSONCursor) throws {
         let ofConnection = try parameters.ifPresent("connection") { try $0.boolean() }
         if ofConnection == true { return try replaceConnection(call, parameters) }
-        guard let target = parameters.member("process") else {
-            throw parameters.mismatch(expected: "\"process\", or \"connection\": true", found: "neither")
+        let fromInside = try parameters.ifPresent("from_inside") { try $0.boolean() } ?? false
+        if parameters.member("process") == nil, !fromInside {
+            throw parameters.mismatch(
+                expected: "\"process\", \"from_inside\": true, or \"connection\": true", found: "none of them")
         }
         for name in SpawnDecoding.streamMembers + Self.attributes + Self.managementOfConnection {
             guard let cursor = parameters.member(name) else { continue }
@@ -82,14 +84,16 @@ extension Server {
         }
         let decoding = ProgramDecoding(descriptors: call.descriptors)
         let replacement = try replacement(parameters, decoding)
-        let process = try supervisor.find(try target.process(), for: call.peer.uid)
+        let named = try parameters.ifPresent("process") { try supervisor.find(try $0.process(), for: call.peer.uid) }
+        let own = fromInside ? supervisor.process(pid: call.peer.pid, for: call.peer.uid) : nil
+        guard let process = named ?? own, !fromInside || process === own else {
+            throw Refusal.wrongState(reason: "not_inside", process: named?.id, state: named?.state)
+        }
         call.names([process])
-        supervisor.replace(process, with: replacement) { [self] result in answer(call, result) }
+        supervisor.replace(process, with: replacement) { [self] result in answer(call, result, as: "replaced") }
     }
 
-    private static let managementOfConnection = [
-        "name", "labels", "timeout_ms", "stop", "lifetime", "session", "start_timeout_ms",
-    ]
+    private static let managementOfConnection = ["name", "labels", "timeout_ms", "stop", "lifetime", "session"]
 
     private func replacement(_ parameters: JSONCursor, _ decoding: ProgramDecoding) throws -> Replacement {
         var replacement = Replacement()
@@ -99,14 +103,18 @@ extension Server {
         replacement.environmentBase =
             try parameters.ifPresent("env_base") { try $0.choice(ProgramSpec.EnvironmentBase.self) } ?? .keep
         replacement.directory = try parameters.ifPresent("cwd") { try decoding.directory($0) }
-        replacement.signals = try parameters.ifPresent("signals") { try decoding.signals($0) }
+        replacement.signals = try parameters.ifPresent("signals") { try decoding.replacementSignals($0) }
+        replacement.timeout = try parameters.ifPresent("start_timeout_ms") {
+            try $0.duration(1...supervisor.limits.startTimeoutMost)
+        }
         return replacement
     }
 
     /// The program takes the place of the server at the other end of this connection. Success is silence.
     private func replaceConnection(_ call: Call, _ parameters: JSONCursor) throws {
-        if let cursor = parameters.member("process") {
-            throw cursor.mismatch(expected: "no process beside \"connection\": true", found: "one")
+        for name in ["process", "from_inside"] {
+            guard let cursor = parameters.member(name) else { continue }
+            throw cursor.mismatch(expected: "no \(name) beside \"connection\": true", found: cursor.value.kind.rawValue)
         }
         if parameters.member("argv") == nil {
             throw parameters.mismatch(expected: "\"argv\" beside \"connection\": true", found: "nothing")

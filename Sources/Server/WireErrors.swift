@@ -54,11 +54,15 @@ nonisolated extension RPCError {
                 "there is no process \(reference.shown)" + (forgotten ? " any more" : ""),
                 ["process": reference.json, "reason": forgotten ? "forgotten" : nil])
         case .spawnFailed(let failure, let path):
-            self = WireErrorCode.spawnFailed.launch("cannot start", failure, path, process: nil)
+            self = WireErrorCode.spawnFailed.start("cannot start", failure.stage.rawValue, failure.error, path)
         case .execFailed(let failure, let path, let process):
-            self = WireErrorCode.execFailed.launch("cannot exec", failure, path, process: process)
-        case .notPermitted(let reason):
-            self = WireErrorCode.notPermitted.error("not permitted: \(reason)", ["reason": .string(reason)])
+            self = WireErrorCode.execFailed.start(
+                "cannot exec", failure.stage.rawValue, failure.error, path, process: process)
+        case .replaceFailed(let stage, let error, let path, let process, let hasDied):
+            self = WireErrorCode.execFailed.start(
+                "cannot exec", stage.rawValue, error, path, process: process, reason: hasDied ? "died" : nil)
+        case .notReplaceable(let reason, let process, let state):
+            self = RPCError(reason, process: process, state: state)
         case .wrongState(let reason, let process, let state):
             let about = process.map { "process \($0)" } ?? "the request"
             self = WireErrorCode.wrongState.error(
@@ -73,8 +77,6 @@ nonisolated extension RPCError {
                 ["name": .string(name), "process": .integer(process)])
         case .limitReached(let name, let maximum):
             self = .limitReached(name, maximum: maximum)
-        case .notSupported(let what):
-            self = WireErrorCode.notSupported.error("not supported: \(what)", ["what": .string(what)])
         case .streamClosed(let process, let stream):
             self = WireErrorCode.streamClosed.error(
                 "\(stream) of process \(process) is closed",
@@ -84,16 +86,17 @@ nonisolated extension RPCError {
 }
 
 nonisolated extension WireErrorCode {
-    fileprivate func launch(
-        _ what: String, _ failure: LaunchFailure, _ path: [UInt8]?, process: Int?
+    fileprivate func start(
+        _ what: String, _ stage: String, _ failure: Errno, _ path: [UInt8]?, process: Int? = nil, reason: String? = nil
     ) -> RPCError {
         let subject = path.map { " \"\(String(decoding: $0, as: UTF8.self))\"" } ?? ""
+        let end = reason == nil ? "" : ": the old program was gone already, and the process has died"
         return error(
-            "\(what)\(subject): \(failure.error.text) (\(failure.stage.rawValue))",
+            "\(what)\(subject): \(failure.text) (\(stage))\(end)",
             [
-                "stage": .string(failure.stage.rawValue), "errno": .integer(Int(failure.error.rawValue)),
-                "errno_name": .string(failure.error.name), "path": path.map { JSONValue.bytes($0) },
-                "process": process.map(JSONValue.integer),
+                "stage": .string(stage), "errno": .integer(Int(failure.rawValue)), "errno_name": .string(failure.name),
+                "path": path.map { JSONValue.bytes($0) }, "process": process.map(JSONValue.integer),
+                "reason": reason.map(JSONValue.string),
             ])
     }
 }

@@ -127,7 +127,7 @@ class Recorder:
 
     RECORD = {
         "id": 1, "instance": "recorder", "name": None, "state": "running", "pid": 4711, "argv": ["x"], "cwd": "/",
-        "labels": {}, "owner": {"uid": 0, "gid": 0}, "session": 4711, "started_at": 1, "exited_at": None,
+        "labels": {}, "owner": {"uid": 0, "gid": 0}, "session": 4711, "started_at": 1, "replaced_at": None, "exited_at": None,
         "drained_at": None, "exit": None, "reason": None, "usage": None,
         "streams": {"stdin": {"kind": "null"}, "stdout": {"kind": "null"}, "stderr": {"kind": "null"}},
         "lifetime": "detached", "deadline_at": None, "generation": 1, "containment": "descendants",

@@ -2,16 +2,21 @@
 """Fixtures: the zoo of misbehaving children, a server for many small tests, fresh servers for rough ones."""
 
 import atexit
+import contextlib
 import os
 import pathlib
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 
 import hypothesis
+import injection
 import pytest
 import serverproc
+import wire
+from support import FUSE, install, leased
 
 ZOO = pathlib.Path(__file__).resolve().parent.parent / "Zoo"
 
@@ -46,13 +51,30 @@ def zoo():
         if not target.exists():
             compiler = os.environ.get("CC", "cc")
             subprocess.run(
-                [compiler, "-std=gnu17", "-O1", "-Wall", "-Wextra", "-o", str(target), str(ZOO / (name + ".c"))],
+                [compiler, "-std=gnu17", "-O1", "-Wall", "-Wextra", "-pthread", "-o", str(target), str(ZOO / (name + ".c"))],
                 check=True,
             )
         return str(target)
 
     yield program
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def injector_program():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="injector-"))
+    directory.chmod(0o755)
+    injection.compile_injector(str(directory / "injector"))
+    yield str(directory / "injector")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def injector(injector_program):
+    """A parent of victims (injection.py); audited at its end."""
+    parent = injection.Injector(injector_program)
+    yield parent
+    parent.close()
 
 
 class Shared:
@@ -145,3 +167,22 @@ def place():
     directory = serverproc.short_directory()
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(params=["lease"] + (["fuse"] if FUSE else []))
+def hanging(request, fresh, zoo, room):
+    """(server, path of a program whose execve hangs, function that lets it go on). FUSE needs the device."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "lease":
+            name = install(zoo("exits"), room, "leased")
+            lease = contextlib.ExitStack()
+            stack.enter_context(lease)
+            lease.enter_context(leased(name))
+            yield fresh(), name, lease.close
+        else:
+            (room / "mount").mkdir()
+            pid_file = room / "pid"
+            server = fresh(prefix=[zoo("hungfs"), str(room / "mount"), str(pid_file), "--"])
+            pid = int(wire.wait_until(lambda: pid_file.exists() and pid_file.read_text()))
+            stack.callback(os.kill, pid, signal.SIGKILL)
+            yield server, str(room / "mount" / "hung"), lambda: os.kill(pid, signal.SIGUSR1)

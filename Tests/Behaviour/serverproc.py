@@ -27,11 +27,24 @@ def short_directory():
     return pathlib.Path(tempfile.mkdtemp(prefix="pc-", dir=base if len(base) < 40 else "/tmp"))
 
 
+def become(user):
+    """Gives up root's rights for a user's."""
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+
+
 class Server:
     """A running server. `mark` is in the environment of everything it starts, so that nothing can hide."""
 
-    def __init__(self, arguments=(), environment=None, prefix=(), preexec=None, descriptors=()):
+    def __init__(self, arguments=(), environment=None, prefix=(), preexec=None, descriptors=(), user=None):
+        """`user`: the uid and gid of a server without root's rights, from a test that has them."""
         self.directory = short_directory()
+        program = binary()
+        if user is not None:
+            # Which may not be able to enter the directory that the build is in.
+            program = shutil.copy(program, self.directory / "procctld")
+            os.chown(self.directory, user, user)
         self.socket = str(self.directory / "s")
         self.mark = "PROCCTL_TEST_MARK=%s" % uuid.uuid4().hex
         self.environment = {k: v for k, v in os.environ.items() if k not in ("PROCCTL_SOCKET", "PROCCTL_PROCESS")}
@@ -45,13 +58,13 @@ class Server:
         self.log_path = self.directory / "log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [*prefix, binary(), "--socket", self.socket, *arguments],
+                [*prefix, program, "--socket", self.socket, *arguments],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=preexec,
+                preexec_fn=preexec if user is None else lambda: become(user),
                 pass_fds=descriptors,
                 cwd=self.directory,
             )

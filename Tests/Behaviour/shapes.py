@@ -69,6 +69,7 @@ RECORD_MEMBERS = dict(
     owner=closed(uid=INTEGER, gid=INTEGER),
     session=NULLABLE,
     started_at=NULLABLE,
+    replaced_at=NULLABLE,
     exited_at=NULLABLE,
     drained_at=NULLABLE,
     exit=or_null(EXIT),

@@ -17,6 +17,7 @@ import wire
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534  # a uid and gid that nobody on the machine needs
+FUSE = os.access("/dev/fuse", os.R_OK | os.W_OK)
 
 
 def spawn(client, argv, descriptors=(), **params):

@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import select
 
 import pytest
 import wire
@@ -181,6 +182,7 @@ EXEC = {
     "env": (["--env", "A=1", "--unset", "B"], {"A": "1", "B": None}),
     "env_base": (["--env-base", "empty"], "empty"),
     "signals": (["--fresh-signals"], "fresh"),
+    "start_timeout_ms": (["--start-timeout", "1.5s"], 1500),
 }
 
 
@@ -203,9 +205,41 @@ def test_exec_replace_keeps_what_it_is_not_told(recorder):
     assert server.requests[0]["params"] == {"process": 7}
 
 
-def test_exec_replace_of_a_running_process_is_told(cli):
-    running = cli("spawn", "sleep", "1000").strip()
-    assert cli.run("exec-replace", running, "true").returncode == 1
+def test_exec_replace_of_a_running_process(cli, tmp_path):
+    running = cli("spawn", "--name", "running", "--env", "KEPT=1", "sleep", "1000").strip()
+    assert cli.fails(1, "exec", running, "nosuch") == "nosuch: No such file or directory"
+    before = cli.json("inspect", running)
+    program = ["sh", "-c", "echo $KEPT $X; pwd; exit 5"]
+    answer = json.loads(cli("exec", "running", "--json", "-e", "X=y", "-C", str(tmp_path), "--", *program))
+    assert (answer["pid"], answer["generation"]) == (before["pid"], 2)
+    assert cli.run("wait", running).returncode == 5
+    assert cli("logs", running) == "1 y\n%s\n" % tmp_path
+    assert "replaced" in cli("inspect", running)
+
+
+@pytest.mark.parametrize("flags, sent", [
+    (["--inherit-signals"], "inherit"), (["--fresh-signals"], "fresh"),
+    (["--ignore-signal", "HUP", "--block-signal", "USR1"], {"ignored": ["HUP"], "blocked": ["USR1"]})])
+def test_signals_of_exec_replace(recorder, flags, sent):
+    command, server = recorder()
+    command("exec", "7", *flags, "prog")
+    assert server.requests[0]["params"]["signals"] == sent
+    assert "Give one of" in command.fails(64, "exec", "7", "--inherit-signals", "--fresh-signals", "prog")
+
+
+def test_exec_replace_refused_says_why(cli):
+    stopped = cli("spawn", "true").strip()
+    cli("wait", stopped)
+    assert "exited" in cli.fails(1, "exec", stopped, "true")
+
+
+def test_events_tell_of_a_replacement(cli):
+    process = cli("spawn", "sleep", "1000").strip()
+    with cli.start("events", process, "--event", "replaced") as watching:
+        # Told from the subscription on: replaced until it has been.
+        wire.wait_until(lambda: cli("exec", process, "sleep", "1000") == "" and select.select([watching.stdout], [], [], 0)[0])
+        cli("kill", "-9", process)
+        assert b"%s replaced by sleep 1000\n" % process.encode() in watching.communicate(timeout=30)[0]
 
 
 UPDATE = {

@@ -175,15 +175,6 @@ def test_a_held_process_holds_only_what_is_its_own(client, zoo):
         assert os.read(read_end, 1) == b""
 
 
-def test_a_running_process_is_not_replaced_yet(client, zoo):
-    record = spawn(client, [zoo("waits")])
-    error = failure(replace, client, record["id"], argv=["true"])
-    assert error.code == 9 and error.data["kind"] == "not_supported"
-    kill(client, record["id"], signal="STOP", scope="process")
-    wire.wait_until(lambda: get(client, record["id"])["state"] == "stopped")
-    assert failure(replace, client, record["id"], argv=["true"]).code == 9
-
-
 def test_an_exited_process_is_not_replaced(client):
     record = spawn(client, ["true"])
     wait_one(client, record["id"])

@@ -12,7 +12,7 @@ import wire
 # Members whose value is another one on each run or machine; the shape around them is still compared.
 VOLATILE = {
     "instance", "pid", "ppid", "session", "uid", "gid", "cwd", "command", "cpu_us", "rss_kib", "containment", "method",
-    "exact", "signalled", "version", "socket", "release", "machine", "limits", "kernel", "started_at", "exited_at", "drained_at",
+    "exact", "signalled", "version", "socket", "release", "machine", "limits", "kernel", "started_at", "replaced_at", "exited_at", "drained_at",
     "deadline_at", "at", "usage", "counts",
 }
 
@@ -123,8 +123,9 @@ def still(value, name=None):
     if name in VOLATILE:
         return None if value is None else "…"
     if isinstance(value, dict):
-        # What has been read of a running program's output is a matter of time, and so is the state letter of a member.
-        passing = {"start", "end"} if "open" in value else {"state"} if "ppid" in value else set()
+        # What has been read of a running program's output, and whether that has ended, is a matter of time, and so is the
+        # state letter of a member.
+        passing = {"start", "end", "open"} if "open" in value else {"state"} if "ppid" in value else set()
         return {key: "…" if key in passing else still(member, key) for key, member in value.items()}
     if isinstance(value, list):
         # Records of a wait come in the order in which the processes were done.

@@ -23,7 +23,7 @@ COMMANDS = {
         "start_timeout_ms": "--start-timeout", "pty": "--pty"}),
     "exec-replace": ("exec-replace", {
         "process": "<process>", "argv": "<command>", "file": "--file", "env": "--env", "env_base": "--env-base", "cwd": "--cwd",
-        "signals": "--ignore-signal"}),
+        "signals": "--ignore-signal", "start_timeout_ms": "--start-timeout", "from_inside": "--from-inside"}),
     "wait": ("wait", {"processes": "<processes>", "mode": "--first-failure", "until": "--drained", "timeout_ms": "--timeout"}),
     "read": ("logs", {"process": "<process>", "stream": "--stream", "offset": "--offset", "limit": "", "timeout_ms": "--follow",
         "arrivals": "--timestamps"}),

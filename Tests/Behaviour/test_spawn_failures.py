@@ -9,6 +9,7 @@ import procfs
 import pytest
 import wire
 from support import (
+    FUSE,
     NOBODY,
     ROOT,
     can,
@@ -22,9 +23,6 @@ from support import (
     spawn,
     start_failure,
 )
-
-FUSE = os.access("/dev/fuse", os.R_OK | os.W_OK)
-
 
 def test_each_stage_reports_itself(client, room):
     (room / "file").write_text("x")
@@ -134,25 +132,6 @@ def test_a_failing_start_is_no_exit_code(client):
 
 
 # Starts that hang
-
-
-@pytest.fixture(params=["lease"] + (["fuse"] if FUSE else []))
-def hanging(request, fresh, zoo, room):
-    """(server, path of a program whose execve hangs, function that lets it go on). FUSE needs the device."""
-    with contextlib.ExitStack() as stack:
-        if request.param == "lease":
-            name = install(zoo("exits"), room, "leased")
-            lease = contextlib.ExitStack()
-            stack.enter_context(lease)
-            lease.enter_context(leased(name))
-            yield fresh(), name, lease.close
-        else:
-            (room / "mount").mkdir()
-            pid_file = room / "pid"
-            server = fresh(prefix=[zoo("hungfs"), str(room / "mount"), str(pid_file), "--"])
-            pid = int(wire.wait_until(lambda: pid_file.exists() and pid_file.read_text()))
-            stack.callback(os.kill, pid, signal.SIGKILL)
-            yield server, str(room / "mount" / "hung"), lambda: os.kill(pid, signal.SIGUSR1)
 
 
 def test_a_hanging_start_delays_nobody(hanging):

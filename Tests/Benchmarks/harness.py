@@ -16,9 +16,12 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 C_FLAGS = ["-O2", "-std=gnu17", "-Wall", "-Wextra"]
+KERNEL = HERE.parent.parent / "Sources" / "CKernel"
+ENGINE = ["-I", str(KERNEL / "include"), *map(str, [*KERNEL.glob("inject*.c"), KERNEL / "process.c"])]
 BARE = ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector"]
 PROGRAMS = {
     "echo": ["echo.c"], "load": ["load.c"], "spawn": ["spawn.c", "-pthread"], "empty": ["empty.c"],
+    "replace": ["replace.c", "-pthread", *ENGINE],
     "tiny": ["-DEXIT", *BARE, "child.c"], "pause": ["-DPAUSE", *BARE, "child.c"], "flood": ["-DFLOOD", *BARE, "child.c"],
 }
 

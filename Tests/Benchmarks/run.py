@@ -53,6 +53,16 @@ def one_after_the_other(bench, socket):
         bench.row("spawn → exit known: " + label, microseconds(ours), microseconds(theirs), ratio, target, ok)
 
 
+def in_place(bench):
+    """A running program becomes another one, until that has ended: by the engine, and fork+exec of the same program in C."""
+    for label, program, limit in (("/bin/true", bench.true, 1.5), ("tiny static program", bench.tiny, None)):
+        ours, theirs, ratio = bench.alternate(
+            lambda: bench.run("replace", "inject", bench.options.count, bench.pause, program)["p50"],
+            lambda: bench.run("replace", "fork", bench.options.count, bench.pause, program)["p50"])
+        target, ok = ("≤ %.2f" % limit, ratio <= limit) if limit else ("", None)
+        bench.row("replaced in place → exit known: %s (fork+exec)" % label, microseconds(ours), microseconds(theirs), ratio, target, ok)
+
+
 def in_flight(bench, socket):
     count = bench.options.count * 2
     for label, program, limit in (("/bin/true", bench.true, 0.9), ("tiny static program", bench.tiny, None)):
@@ -192,6 +202,7 @@ def main():
                 for measure in (one_after_the_other, in_flight, output, command, python):
                     bench.part(measure, daemon.socket)
             bench.part(flooded)
+            bench.part(in_place)
             bench.part(idle)
             bench.part(many)
         print(file=sys.stderr)

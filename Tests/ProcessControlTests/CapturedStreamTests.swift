@@ -54,6 +54,21 @@ import Testing
         #expect(pipe.stream.start == 15, "a read frees nothing")
     }
 
+    /// Where another program's output begins: behind all that was written, be it read yet or not.
+    @Test(arguments: WhenFull.allCases) func theBoundaryIsBehindWhatWasWritten(_ whenFull: WhenFull) throws {
+        let pipe = try TestPipe(loop, limit: 10, whenFull)
+        #expect(pipe.stream.boundary() == 0)
+        pipe.write("0123")
+        #expect(pipe.stream.boundary() == 4)
+        #expect(pipe.stream.end == 4 && pipe.waiting == 0)
+        pipe.write("456789abcdefghijklmno")
+        #expect(pipe.stream.boundary() == 25)
+        #expect(pipe.stream.end == (whenFull == .block ? 10 : 25))
+        #expect(pipe.stream.boundary() == 25, "asking changes nothing")
+        pipe.closeWriting()
+        #expect(pipe.stream.boundary() == 25)
+    }
+
     @Test func whoBlocksIsReadNoFurtherThanTheRing() throws {
         let pipe = try TestPipe(loop, limit: 10, .block)
         pipe.write("0123456789abcdefghijklmno")

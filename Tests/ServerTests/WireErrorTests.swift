@@ -59,10 +59,37 @@ import Testing
             ["kind": "exec_failed", "stage": "gate", "errno": 24, "errno_name": "EMFILE"])
     }
 
-    @Test func theOthers() {
+    @Test func replaceFailed() {
         expect(
-            .notPermitted(reason: "credentials"), 5, "not permitted: credentials",
-            ["kind": "not_permitted", "reason": "credentials"])
+            .replaceFailed(.cwd, .noSuchFileOrDirectory, path: Array("/x".utf8), process: 3, hasDied: false), 4,
+            "cannot exec \"/x\": No such file or directory (cwd)",
+            ["kind": "exec_failed", "stage": "cwd", "errno": 2, "errno_name": "ENOENT", "path": "/x", "process": 3])
+        expect(
+            .replaceFailed(.exec, .noMemory, path: Array("true".utf8), process: 3, hasDied: true), 4,
+            "cannot exec \"true\": Cannot allocate memory (exec): the old program was gone already, and the process has died",
+            [
+                "kind": "exec_failed", "stage": "exec", "errno": 12, "errno_name": "ENOMEM", "path": "true",
+                "process": 3, "reason": "died",
+            ])
+    }
+
+    /// Each reason under the name and the code that clients tell it by.
+    @Test(arguments: ReplaceRefusal.allCases) func notReplaceable(_ reason: ReplaceRefusal) throws {
+        let codes: [(Int, [ReplaceRefusal])] = [
+            (5, [.seccomp, .yama, .credentials, .notDumpable, .noPermission, .setuidTarget, .unreadableTarget]),
+            (6, [.traced, .vfork, .uninterruptible, .frozen]),
+            (9, [.notSupported]),
+        ]
+        let error = RPCError(.notReplaceable(reason, process: 3, state: .stopped))
+        #expect(error.code == codes.first { $0.1.contains(reason) }?.0)
+        #expect(error.message.hasPrefix("the program of process 3 cannot be replaced: "))
+        let data = try #require(error.data)
+        #expect(data["reason"] == .string(reason.rawValue) && data["process"] == 3)
+        #expect(data["state"] == (error.code == 6 ? "stopped" : nil))
+        #expect(data["what"] == (error.code == 9 ? "exec-replace of this program" : nil))
+    }
+
+    @Test func theOthers() {
         expect(
             .wrongState(reason: "living", process: 3, state: .running), 6,
             "process 3 is in the wrong state: living",
@@ -76,7 +103,6 @@ import Testing
         expect(
             .limitReached(name: "processes", maximum: 5), 8, "limit reached: processes is at most 5",
             ["kind": "limit_reached", "limit": "processes", "maximum": 5])
-        expect(.notSupported(what: "x"), 9, "not supported: x", ["kind": "not_supported", "what": "x"])
         expect(
             .streamClosed(process: 3, stream: "stdin"), 10, "stdin of process 3 is closed",
             ["kind": "stream_closed", "process": 3, "stream": "stdin"])
@@ -111,7 +137,7 @@ import Testing
         struct Other: Error {}
         let own = RPCError.methodNotFound("x")
         #expect(RPCError(own as any Error) == own)
-        let refusal: any Error = Refusal.notSupported(what: "x")
+        let refusal: any Error = Refusal.notReplaceable(.notSupported, process: 3, state: .running)
         #expect(RPCError(refusal).code == 9)
         let other = RPCError(Other() as any Error)
         #expect(other.code == -32603)

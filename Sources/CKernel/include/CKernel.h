@@ -8,6 +8,7 @@
 #include "descriptors.h"
 #include "events.h"
 #include "image.h"
+#include "inject.h"
 #include "launch.h"
 #include "names.h"
 #include "process.h"

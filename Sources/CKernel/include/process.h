@@ -21,6 +21,10 @@ struct pk_exit {
 /// tracer holds it), or -errno. waitid(2), P_PIDFD: Linux 5.4; the raw call also gives the resource usage.
 int pk_reap(int pidfd, struct pk_exit *exit);
 
+/// Whether the child of `pidfd` has ended, or was reaped. Unlike its pidfd, which may be readable for a moment while
+/// another thread than the leader is in an execve (seen on Linux 6.18), this is never wrong.
+bool pk_has_ended(int pidfd);
+
 /// A stop or a continuation of the child of `pidfd` not told before: 0 none, the stopping signal, or
 /// PK_CONTINUED; or -errno.
 enum { PK_CONTINUED = -1000 };

@@ -26,8 +26,8 @@ struct InspectionText {
         for (key, value) in record["labels"]?.members ?? [] {
             add("label", Escaped.text("\(key)=\(value.string ?? "")".utf8))
         }
-        for (name, key) in [("started", "started_at"), ("exited", "exited_at"), ("drained", "drained_at")] {
-            add(name, record[key]?.integer.map { "\(TimeText.instant($0)), \(TimeText.span(now - $0)) ago" })
+        for name in ["started", "replaced", "exited", "drained"] {
+            add(name, record["\(name)_at"]?.integer.map { "\(TimeText.instant($0)), \(TimeText.span(now - $0)) ago" })
         }
         add("deadline", record["deadline_at"]?.integer.map { "\(TimeText.instant($0)), in \(TimeText.span($0 - now))" })
         add("exit", RecordText.how(record))

@@ -235,13 +235,6 @@ def test_a_held_process_can_be_killed(client: procctl.Client) -> None:
     assert process.wait(LONG).signal == signal.SIGKILL
 
 
-def test_a_running_process_is_not_replaced_yet(client: procctl.Client) -> None:
-    process = client.spawn(SLEEP)
-    with pytest.raises(procctl.NotSupported):
-        process.exec_replace(["true"])
-    assert process.poll() is None
-
-
 def test_a_connection_becomes_a_program(client: procctl.Client) -> None:
     with client.exec_replace_connection(["sh", "-c", "read line; echo got $line; exit 3"]) as program:
         program.settimeout(LONG)

@@ -4,7 +4,8 @@ caller's.
 
 The program gets what it would get from ``os.execvp``: the caller's standard streams and other inheritable descriptors,
 cwd, umask, environment, ignored and blocked signals, under the server's care. The caller's process becomes its stand-in
-(``_standin.py``): it passes signals on and ends with the same code or by the same signal.
+(``_standin.py``): it passes signals on and ends with the same code or by the same signal. A caller that is under the
+server's care already becomes the program itself (``_inside.py``).
 
 As with ``os.execvp`` nothing is cleaned up: no ``finally``, no ``atexit``, and what is still in a stdio buffer is lost;
 ``flush`` first.
@@ -12,14 +13,16 @@ As with ``os.execvp`` nothing is cleaned up: no ``finally``, no ``atexit``, and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from typing import Any, Iterable, List, Mapping, NoReturn, Optional, Sequence
+from typing import Any, Iterable, Iterator, List, Mapping, NoReturn, Optional, Sequence
 
 from . import _caller
 from ._connect import open_transport
 from ._descriptors import Descriptors, inheritable
+from ._inside import replace_self
 from ._path import resolve
 from ._spawn import spawn_params
 from ._standin import forwarded, stand_in
@@ -77,6 +80,12 @@ def _exec(
     if not os.fsencode(argv[0]):
         raise ValueError("the first argument must not be empty")
     transport, _ = open_transport(resolve(None), True, CONNECT_TIMEOUT)
+    try:
+        with _named(file):
+            replace_self(transport, candidates, argv, env, START_TIMEOUT)
+    except BaseException:
+        transport.close()
+        raise
     # The program may run before its start is known here, and from then on signals are meant for it: they wait until
     # they can be passed on.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, forwarded())
@@ -120,12 +129,19 @@ def _spawn(
             "session": "new",
         }
         params = spawn_params(descriptors, argv, options)
-        try:
+        with _named(file):
             return int(transport.request("spawn", params, descriptors.numbers, START_TIMEOUT)["id"])
-        except StartError as error:
-            if error.stage == "exec":
-                error.filename = os.fsdecode(file)
-            raise
+
+
+@contextlib.contextmanager
+def _named(file: BytesLike) -> Iterator[None]:
+    """The program is named in errors as the caller named it, not by the last place it was looked for."""
+    try:
+        yield
+    except StartError as error:
+        if error.stage == "exec":
+            error.filename = os.fsdecode(file)
+        raise
 
 
 def _is_open(number: int) -> bool:

@@ -11,7 +11,7 @@ from ._requests import SLACK
 from ._selectors import Ref, process_to_wire
 from ._spawn import add_environment, argv_to_wire, cwd_to_wire, file_to_wire, present, spawn_params
 from ._steps import Request, Steps, ask
-from ._values import BytesLike
+from ._values import BytesLike, milliseconds
 from .errors import ConnectionLost, ProtocolError
 from .options import Argv, Env, Files, Signals, SpawnOptions
 from .record import Record
@@ -42,12 +42,17 @@ def exec_replace(
     env_base: Optional[str] = None,
     cwd: Optional[BytesLike] = None,
     signals: Union[None, str, Signals] = None,
+    start_timeout: Optional[float] = None,
+    from_inside: bool = False,
 ) -> Steps[Record]:
-    """Replace the program of a process; the process stays. A held one is started by it (``argv`` left out: the one it
-    was created with).
+    """Replace the program of a process; the process stays. A held one is started by it; in place of one that runs it
+    takes over pid, streams, terminal and descriptors. ``argv`` left out: what ran last, or it was created with.
 
     ``env`` alone is the whole environment, with ``env_base`` ("keep", "inherit", "empty") what changes in that one;
-    without both the process keeps what it has. Raises ExecError; the process is then as it was.
+    without both the process keeps what it has. ``signals``: "fresh" (in place of a running program the default),
+    "inherit" (as execve leaves them), or Signals. ``from_inside``: only if the process is this very one, which then does
+    not return from here. Raises ExecError, or NotPermitted, WrongState or NotSupported with the ``reason`` in ``data``;
+    the process is then as it was.
     """
     params = {
         "process": process_to_wire(process),
@@ -55,6 +60,8 @@ def exec_replace(
         "file": None if file is None else file_to_wire(file),
         "cwd": None if cwd is None else cwd_to_wire(cwd),
         "signals": signals.to_wire() if isinstance(signals, Signals) else signals,
+        "start_timeout_ms": None if start_timeout is None else milliseconds(start_timeout, "start_timeout"),
+        "from_inside": from_inside or None,
     }
     add_environment(params, env, env_base)
     return ask("exec-replace", present(params), Record.from_wire)

@@ -130,6 +130,7 @@ class Record:
     owner: Owner
     session: Optional[int]
     started_at: Optional[int]
+    replaced_at: Optional[int]
     exited_at: Optional[int]
     drained_at: Optional[int]
     exit: Optional[Exit]
