@@ -6,6 +6,8 @@ In interpreters of their own: one of them takes Popen out of the standard module
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import List
 
 import pytest
@@ -61,5 +63,7 @@ print(child.wait(), child.signalstatus)
 )
 @pytest.mark.usefixtures("server")
 def test_it_works_unchanged(how: str, program: str, said: List[str]) -> None:
-    done = python(how + "server = procctl.connect().info()['pid']\n" + program)
+    # The libraries may have been found along a PYTHONPATH.
+    environment = {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    done = python(how + "server = procctl.connect().info()['pid']\n" + program, env=environment)
     assert done.stdout.splitlines() == said, done.stderr

@@ -23,8 +23,11 @@ def encode(method: str, params: Optional[Any], number: Optional[int]) -> bytes:
     if params is not None:
         check(params)
         message["params"] = params
-    text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8") + b"\n"
+    return _ENCODER.encode(message).encode("utf-8") + b"\n"
+
+
+# One for all messages: json.dumps makes one for each call that is not like its defaults.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def decode(line: bytes) -> List[Dict[str, Any]]:

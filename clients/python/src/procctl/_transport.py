@@ -7,14 +7,13 @@ whom it belongs; when the leader has its own, it leaves, and one of the others t
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import select
 import socket
 import threading
 import time
 from collections import deque
-from typing import Any, Deque, Dict, Iterator, Mapping, Optional, Sequence, Set
+from typing import Any, Deque, Dict, Mapping, Optional, Sequence, Set
 
 from . import _fork
 from ._framing import LineBuffer, addressee, encode, result_of
@@ -92,24 +91,29 @@ class Transport:
         number = next(self._ids)
         line = encode(method, params, number)
         pending = Pending(number, len(line), threading.Condition(self._lock))
-        with self._inside():
+        me = self._enter()
+        try:
             with self._lock:
                 self._socket.check()
                 self._pending[number] = pending
-            try:
-                self._socket.send(line, descriptors, deadline)
-                pending.sent = True
-            except BaseException:
-                self._give_up(pending)
-                raise
+            self._socket.send(line, descriptors, deadline)
+            pending.sent = True
+        except BaseException:
+            self._give_up(pending)
+            raise
+        finally:
+            self._threads.discard(me)
         return pending
 
     def finish(self, pending: Pending, deadline: Optional[float] = None) -> Any:
         """Wait for the answer of a request; return the result or raise the error. Raises TimedOut at the deadline (of
         ``time.monotonic``); it can be called again.
         """
-        with self._inside():
+        me = self._enter()
+        try:
             self._wait(pending, deadline)
+        finally:
+            self._threads.discard(me)
         if not pending.reply:
             self._socket.check()
         return result_of(pending.reply)
@@ -145,16 +149,12 @@ class Transport:
         if known and known.sent:
             self._cancel(known.number)
 
-    @contextlib.contextmanager
-    def _inside(self) -> Iterator[None]:
+    def _enter(self) -> int:
         me = threading.get_ident()
         if me in self._threads:
             raise RuntimeError("reentrant call: this thread is inside a request on this connection")
         self._threads.add(me)
-        try:
-            yield
-        finally:
-            self._threads.discard(me)
+        return me
 
     def perform(self, request: Request) -> Any:
         """The same for a step."""

@@ -8,7 +8,6 @@ socket. No thread: whoever waits reads.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 from contextlib import contextmanager
@@ -63,7 +62,7 @@ class Link:
             record = transport.finish(transport.begin("spawn", params, descriptors, deadline), deadline)
             return record, transport.begin("wait", {"processes": record["id"]}, (), deadline)
         # A name of its own, so that the wait can be sent right behind the spawn.
-        name = "popen-" + secrets.token_hex(8)
+        name = "popen-" + os.urandom(8).hex()
         spawn = transport.begin("spawn", {**params, "name": name}, descriptors, deadline)
         wait = transport.begin("wait", {"processes": name}, (), deadline)
         try:
