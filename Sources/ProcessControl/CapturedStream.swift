@@ -15,7 +15,7 @@ public final class CapturedStream {
         case gap(offset: Int, length: Int)
     }
 
-    private let loop: EventLoop
+    let loop: EventLoop
     private let whenFull: WhenFull
     private var ring: OutputRing
     private var arrivals = ArrivalIndex()
@@ -23,7 +23,8 @@ public final class CapturedStream {
     private var pipe: SharedDescriptor?
     private var watched = false
     private var isPaused = false
-    private var readers: [ObjectIdentifier: PendingRead] = [:]
+    /// Reads that wait for bytes.
+    var readers: [ObjectIdentifier: PendingRead] = [:]
     /// Subscribers with a cursor here.
     var feeds: [ObjectIdentifier: Feed] = [:]
     /// Where those are for whom every byte is kept.
@@ -281,85 +282,5 @@ public final class CapturedStream {
     private func keptChanged() {
         if let least = kept.values.min() { free(before: least) }
         if whenFull == .blockWhileFollowed, allowance > 0 { resume() }
-    }
-
-    /// Gives a chunk now or when there is one; after `timeout` ms an empty one.
-    public func read(
-        at offset: Int, limit: Int, timeout: Int64, completion: @escaping (Chunk) -> Void
-    ) -> PendingRead? {
-        let reader = PendingRead(offset: offset, limit: limit, timeout: timeout, completion: completion)
-        if serve(reader) { return nil }
-        if timeout <= 0 && !reader.holdsTail {
-            completion(.bytes(offset: offset, count: 0, atEnd: false))
-            return nil
-        }
-        readers[ObjectIdentifier(reader)] = reader
-        reader.timer = loop.after(max(timeout, 0)) { [weak self, weak reader] in self?.timeIsUp(for: reader) }
-        if reader.holdsTail { holdTail(reader) }
-        return reader
-    }
-
-    /// Forgets a read; it is not answered.
-    public func cancel(_ reader: PendingRead) {
-        readers[ObjectIdentifier(reader)] = nil
-        loop.cancel(reader.timer)
-    }
-
-    private func serveReaders() {
-        guard !readers.isEmpty else { return }
-        for reader in readers.values where serve(reader) { cancel(reader) }
-    }
-
-    /// Answers a read if it can be answered. A part of a character at the end waits for its rest.
-    private func serve(_ reader: PendingRead) -> Bool {
-        guard let chunk = chunk(at: reader.offset, limit: reader.limit) else { return false }
-        guard case .bytes(let offset, let count, let atEnd) = chunk, !atEnd, count > 0 else {
-            reader.completion(chunk)
-            return true
-        }
-        let tail = tail(from: offset, count: count)
-        if tail == 0 || tail == count && count == reader.limit {
-            reader.completion(chunk)
-        } else if tail < count {
-            reader.completion(.bytes(offset: offset, count: count - tail, atEnd: false))
-        } else {
-            if !reader.holdsTail {
-                reader.holdsTail = true
-                if reader.timer != nil { holdTail(reader) }
-            }
-            return false
-        }
-        return true
-    }
-
-    /// 100 ms are enough for a program that writes a character in two parts, and short for a person.
-    private func holdTail(_ reader: PendingRead) {
-        loop.cancel(reader.timer)
-        reader.timer = loop.after(100) { [weak self, weak reader] in self?.timeIsUp(for: reader) }
-    }
-
-    /// A part of a character that nobody completed in time goes out as it is.
-    private func timeIsUp(for reader: PendingRead?) {
-        guard let reader, readers.removeValue(forKey: ObjectIdentifier(reader)) != nil else { return }
-        let isThere = reader.offset >= ring.start && reader.offset < ring.end
-        let count = isThere ? min(reader.limit, ring.end - reader.offset) : 0
-        reader.completion(.bytes(offset: reader.offset, count: count, atEnd: false))
-    }
-}
-
-/// A read that waits for bytes.
-public final class PendingRead {
-    fileprivate let offset: Int
-    fileprivate let limit: Int
-    fileprivate let completion: (CapturedStream.Chunk) -> Void
-    fileprivate var timer: Kernel.Timer?
-    fileprivate var holdsTail = false
-
-    fileprivate init(
-        offset: Int, limit: Int, timeout: Int64, completion: @escaping (CapturedStream.Chunk) -> Void
-    ) {
-        self.offset = offset
-        self.limit = limit
-        self.completion = completion
     }
 }

@@ -293,7 +293,8 @@ def test_failing_starts_leak_nothing(client: procctl.Client) -> None:
     before = open_descriptors()
     for number in range(1000):
         with pytest.raises(OSError):
-            subprocess.Popen(["no-such-program"], stdin=-1, stdout=-1, stderr=-1, cwd=None if number % 2 else "/nowhere")
+            cwd = None if number % 2 else "/nowhere"
+            subprocess.Popen(["no-such-program"], stdin=-1, stdout=-1, stderr=-1, cwd=cwd)
     assert open_descriptors() == before and not client.list()
 
 

@@ -68,7 +68,7 @@ def inherited() -> Tuple[int, FrozenSet[int]]:
 
 
 def own_limits() -> Dict[str, Tuple[int, int]]:
-    """This process's resource limits, for the option ``rlimits``: a program of the server has the server's otherwise."""
+    """This process's resource limits, for the option ``rlimits``: a program has the server's otherwise."""
     names = [name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"]
     return {name[len("RLIMIT_") :].lower(): resource.getrlimit(getattr(resource, name)) for name in names}
 

@@ -110,8 +110,8 @@ def signal_name(number: int) -> str:
 
 
 def environment_to_wire(env: Mapping[Any, Any]) -> Any:
-    """An environment, or changes to one (None unsets): an object, or pairs when a name is not UTF-8, which no object can
-    have for a name. Raises ValueError for a name that no environment can hold.
+    """An environment, or changes to one (None unsets): an object, or pairs when a name is not UTF-8, which no object
+    can have for a name. Raises ValueError for a name that no environment can hold.
     """
     pairs: List[Tuple[Any, Any]] = []
     texts = True

@@ -87,7 +87,8 @@ class Server:
         if not program:
             raise SystemExit("no procctld to test against: set PROCCTLD, or put it on PATH")
         with open(self._directory.name + "/log", "wb") as log:
-            self._popen = subprocess.Popen([program, "--socket", self.path], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            command = [program, "--socket", self.path]
+            self._popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while not os.path.exists(self.path) and self._popen.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -114,7 +115,9 @@ def suite(python: str, mode: str, only: List[str], nested: bool = False) -> Test
         command = [python, str(HERE / "suite.py"), mode, report, *only]
         with open(work + "/log", "w+b") as log:
             try:
-                subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=LONGEST, cwd=work)
+                subprocess.run(
+                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=LONGEST, cwd=work
+                )
             except subprocess.TimeoutExpired:
                 pass
             log.seek(0)
@@ -152,7 +155,8 @@ def check(python: str, only: List[str]) -> Optional[bool]:
     number = ".".join(str(part) for part in version(python) or ())
     heading = f"CPython {number} ({python})"
     if not has_tests(python):
-        say(f"{heading}: came without its tests (on Debian: apt-get install libpython{number.rpartition('.')[0]}-testsuite)")
+        package = f"libpython{number.rpartition('.')[0]}-testsuite"
+        say(f"{heading}: came without its tests (on Debian: apt-get install {package})")
         return None
     with ThreadPoolExecutor() as pool:
         # Side by side: most of their time they sleep.

@@ -2,7 +2,8 @@
 """CPython's own tests of ``subprocess``, run by the interpreter they came with: with the standard module ("native"), or
 with ours in its place ("drop-in").
 
-Writes what became of each test, and how many programs were started meanwhile: by this process itself, and by the server.
+Writes what became of each test, and how many programs were started meanwhile: by this process itself, and by the
+server.
 
 usage: suite.py native|drop-in REPORT
 """

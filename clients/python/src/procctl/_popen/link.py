@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process of the server, and the connection on which its end is heard.
 
-One connection per process: a ``wait`` is outstanding on it from the start on, so that to ask for the end is to look at a
-socket. No thread: whoever waits reads.
+One connection per process: a ``wait`` is outstanding on it from the start on, so that to ask for the end is to look at
+a socket. No thread: whoever waits reads.
 """
 
 from __future__ import annotations
@@ -193,7 +193,8 @@ class Link:
             return self._open
 
     def _connect(self) -> Transport:
-        gone = f"process {self.id} (pid {self.record['pid']}) was under a server that has gone: how it ends is not known"
+        process = f"process {self.id} (pid {self.record['pid']})"
+        gone = f"{process} was under a server that has gone: how it ends is not known"
         try:
             transport, instance = open_transport(self.path, False, idle.CONNECT_TIMEOUT)
         except ServerNotRunning as error:

@@ -11,7 +11,6 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Dict
 
 from ..options import SpawnOptions
-
 from . import loops
 from .popen import Popen, Standard
 

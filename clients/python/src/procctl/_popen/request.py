@@ -63,7 +63,7 @@ def check(given: Given) -> None:
     """Raise for what cannot be done, as the standard module would or because it cannot cross."""
     if given["preexec_fn"] is not None:
         raise ValueError(
-            "preexec_fn cannot be used: the program is started by the procctl server, where no Python of this process runs"
+            "preexec_fn cannot be used: the procctl server starts the program, and nothing of this process's Python there"
         )
     for what in ("uid", "gid"):
         if given[what] is not None and given[what] >= 1 << 32:
