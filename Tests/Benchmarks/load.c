@@ -5,6 +5,7 @@
 //        load flight SOCKET COUNT FLIGHT PROGRAM STREAM   the same, FLIGHT of them under way on one connection
 //        load live SOCKET COUNT PROGRAM                   COUNT programs at once: start, wait for any, list, kill
 //        load hold SOCKET COUNT PROGRAM                   starts COUNT programs and leaves them
+//        load replace SOCKET COUNT IDLE PROGRAM           COUNT running programs IDLE, each replaced, until its exit is known
 //        load read SOCKET PROGRAM                         reads a program's captured output to its end
 //        load follow SOCKET PROGRAM                       starts it over and over, subscribed to all it writes, for ever
 #define _GNU_SOURCE
@@ -117,6 +118,26 @@ static void live(int count, const char *program) {
            (long long)(killed - listed) / count);
 }
 
+/// A few at a time, as the measure is one replacement and not a crowd.
+static void replace(int count, const char *idle, const char *program) {
+    enum { AT_ONCE = 16 };
+    int64_t *times = calloc((size_t)count, sizeof *times), start = now_ns();
+    for (int done = 0; done < count;) {
+        int some = count - done < AT_ONCE ? count - done : AT_ONCE;
+        long long first = start_many(some, idle);
+        for (int i = 0; i < some; i++) {
+            int64_t begin = now_ns();
+            say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"exec-replace\",\"params\":{\"process\":%lld,\"argv\":[\"%s\"]}}\n"
+                "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"wait\",\"params\":{\"processes\":[%lld]}}\n",
+                first + i, program, first + i);
+            json_result(wire_line(&wire));
+            json_result(wire_line(&wire));
+            times[done++] = now_ns() - begin;
+        }
+    }
+    report(times, count, now_ns() - start);
+}
+
 static void read_output(const char *program) {
     int64_t start = now_ns();
     say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"spawn\",\"params\":{\"argv\":[\"%s\"],\"output\":{\"when_full\":\"block\"}}}\n", program);
@@ -149,7 +170,7 @@ _Noreturn static void follow(const char *program) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) die("usage: load ping|one|flight|live|hold|read|follow SOCKET …");
+    if (argc < 4) die("usage: load ping|one|flight|live|hold|replace|read|follow SOCKET …");
     const char *mode = argv[1];
     wire = wire_connect(argv[2]);
     if (!strcmp(mode, "ping")) ping(atoi(argv[3]));
@@ -157,6 +178,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(mode, "flight") && argc == 7) flight(atoi(argv[3]), atoi(argv[4]), argv[5], argv[6]);
     else if (!strcmp(mode, "live") && argc == 5) live(atoi(argv[3]), argv[4]);
     else if (!strcmp(mode, "hold") && argc == 5) printf("{\"first\": %lld}\n", start_many(atoi(argv[3]), argv[4]));
+    else if (!strcmp(mode, "replace") && argc == 6) replace(atoi(argv[3]), argv[4], argv[5]);
     else if (!strcmp(mode, "read")) read_output(argv[3]);
     else if (!strcmp(mode, "follow")) follow(argv[3]);
     else die("no such mode");

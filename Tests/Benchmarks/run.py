@@ -63,6 +63,16 @@ def in_place(bench):
         bench.row("replaced in place → exit known: %s (fork+exec)" % label, microseconds(ours), microseconds(theirs), ratio, target, ok)
 
 
+def replaced(bench, socket):
+    """The same through the server, by one client that waits for the exit."""
+    for label, program, limit in (("/bin/true", bench.true, 1.5), ("tiny static program", bench.tiny, None)):
+        ours, theirs, ratio = bench.alternate(
+            lambda: bench.run("load", "replace", socket, bench.options.count, bench.pause, program)["p50"],
+            lambda: bench.run("replace", "fork", bench.options.count, bench.pause, program)["p50"])
+        target, ok = ("≤ %.2f" % limit, ratio <= limit) if limit else ("", None)
+        bench.row("exec-replace → exit known: %s (fork+exec)" % label, microseconds(ours), microseconds(theirs), ratio, target, ok)
+
+
 def in_flight(bench, socket):
     count = bench.options.count * 2
     for label, program, limit in (("/bin/true", bench.true, 0.9), ("tiny static program", bench.tiny, None)):
@@ -199,7 +209,7 @@ def main():
             bench = Bench(options, directory, log)
             bench.part(ping)
             with bench.server() as daemon:
-                for measure in (one_after_the_other, in_flight, output, command, python):
+                for measure in (one_after_the_other, replaced, in_flight, output, command, python):
                     bench.part(measure, daemon.socket)
             bench.part(flooded)
             bench.part(in_place)
