@@ -73,14 +73,15 @@ let package = Package(
             ],
             path: "clients/procctl",
             swiftSettings: strict),
-        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+        .target(name: "Dice", path: "Tests/Dice", swiftSettings: strict),
+        .testTarget(name: "JSONTests", dependencies: ["JSON", "Dice"], swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["JSON", "JSONRPC"], swiftSettings: strict),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["Kernel", "CKernel", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["Kernel", "CKernel", "Dice", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: strict),
         .testTarget(
-            name: "ProcessControlTests", dependencies: ["ProcessControl", "Kernel"], swiftSettings: onLoop),
+            name: "ProcessControlTests", dependencies: ["ProcessControl", "Kernel", "Dice"], swiftSettings: onLoop),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "JSON", "JSONRPC", "CSchema"], swiftSettings: onLoop),
     ],

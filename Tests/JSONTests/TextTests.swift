@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Dice
 import Testing
 
 @testable import JSON
@@ -86,20 +87,5 @@ import Testing
             data[Int.random(in: 0..<data.count, using: &dice)] = UInt8.random(in: 0...255, using: &dice)
             check(data)
         }
-    }
-}
-
-/// The same in every run: a failure can be looked at again.
-private struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    /// SplitMix64.
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

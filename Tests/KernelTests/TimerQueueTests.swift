@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Dice
 import Testing
 
 @testable import Kernel
@@ -128,20 +129,5 @@ import Testing
             let next = live.map(\.deadline).min().map { Int32(max(0, $0 - now)) }
             #expect(queue.millisecondsToNext(now: now) == next ?? -1)
         }
-    }
-}
-
-/// The same in every run: a failure can be looked at again.
-private struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    /// SplitMix64.
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,3 +1,4 @@
+import Dice
 // SPDX-License-Identifier: Apache-2.0
 import Kernel
 import Testing
