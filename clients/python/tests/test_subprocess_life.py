@@ -55,6 +55,14 @@ def test_the_whole_tree_is_killed_through_the_handle(server: Server) -> None:
     eventually(lambda: not alive(child))
 
 
+def test_its_program_is_replaced_through_the_handle(server: Server) -> None:
+    """The same process, hence the same Popen, with another program's status."""
+    with subprocess.Popen(["sleep", "1000"], stdout=subprocess.PIPE) as process:
+        assert process.process.exec_replace(["sh", "-c", "echo $$; exit 9"]).pid == process.pid
+        assert process.communicate(timeout=LONG)[0] == f"{process.pid}\n".encode()
+        assert process.returncode == 9
+
+
 def test_a_core_dump_is_a_signal_and_a_bit(server: Server, tmp_path: Path) -> None:
     command = ["sh", "-c", "ulimit -S -c $(ulimit -H -c); kill -ABRT $$"]
     child = standard.Popen(command, cwd=tmp_path)
