@@ -4,6 +4,7 @@
 #include "process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/ptrace.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,15 @@ static bool has_own_filters(const struct pk_status *status)
     return status->seccomp_filters != self.seccomp_filters;
 }
 
+/// EPERM is said of a process, too, that is on its way out after a kill: a refusal without another reason is believed
+/// when it has not ended for a while.
+static bool ends_soon(int pidfd)
+{
+    enum { PATIENCE_MS = 100 };
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    return poll(&end, 1, PATIENCE_MS) == 1;
+}
+
 static enum pk_inject_result attach_failed(struct pk_tracee *tracee, int error, bool *attached)
 {
     if (error == ESRCH || pk_pick_thread(tracee->order->pid) != tracee->tid)
@@ -59,7 +69,11 @@ static enum pk_inject_result attach_failed(struct pk_tracee *tracee, int error, 
     *attached = status.tracer == (uint32_t)gettid();
     const enum pk_inject_refusal reason = pk_explain_refusal(&status, tracee->tid, &tracee->order->started);
     pk_status_free(&status);
-    return *attached ? again : refuse(tracee, reason, error);
+    if (*attached)
+        return again;
+    if (reason == PK_REFUSAL_NO_PERMISSION && ends_soon(tracee->order->pidfd))
+        return PK_INJECT_ENDED;
+    return refuse(tracee, reason, error);
 }
 
 /// PTRACE_SEIZE; 0 or errno. EPERM is also said of a thread that is about to be gone, such as the leader while another

@@ -13,6 +13,11 @@ from subscriptions import names, subscribe, told
 from support import failure, get, kill, mask_of, read_until, ready, spawn, wait_one
 
 
+def stands(record):
+    """Wait until the kernel has it stopped: let go of by its tracer it is on its way there, within the kernel."""
+    wire.wait_until(lambda: procfs.stat(record["pid"])["state"] == "T")
+
+
 def test_a_stopped_process_stays_stopped(client, connect, zoo):
     record = ready(client, [zoo("waits")], stdin="pipe")
     watcher = connect()
@@ -20,10 +25,11 @@ def test_a_stopped_process_stays_stopped(client, connect, zoo):
     kill(client, record["id"], signal="STOP", scope="process")
     told(watcher, "stopped")
     unfit(client, record["id"], "ENOENT", "nosuch")
-    assert get(client, record["id"])["state"] == "stopped" and procfs.stat(record["pid"])["state"] == "T"
+    assert get(client, record["id"])["state"] == "stopped"
+    stands(record)
     answer = replace(client, record["id"], "sh", "-c", "read x; exit 6")
     assert answer["state"] == "stopped" and answer["generation"] == 2
-    assert procfs.stat(record["pid"])["state"] == "T"
+    stands(record)
     kill(client, record["id"], signal="CONT", scope="process")
     notes = told(watcher, "continued")
     client.request("write", {"process": record["id"], "data": "\n"})
@@ -45,7 +51,7 @@ def test_stops_and_continues_all_the_while(client, connect, zoo, turn):
         client.finish(order)
     kill(other, record["id"], signal="STOP", scope="process")
     wire.wait_until(lambda: get(client, record["id"])["state"] == "stopped")
-    assert procfs.stat(record["pid"])["state"] == "T"
+    stands(record)
     kill(other, record["id"], signal="CONT", scope="process")
     wire.wait_until(lambda: get(client, record["id"])["state"] == "running")
     watcher.request("ping")
