@@ -110,3 +110,16 @@ def test_a_seat_without_a_keyboard(cli):
         assert seat.end() == 0 and seat.is_calm() and b"typed" not in seat.seen
     terminal = cli.json("inspect", process)["streams"]["terminal"]
     assert (terminal["rows"], terminal["cols"]) == (10, 20)
+
+
+def test_who_is_shown_everything_asks_for_no_new_drawing(cli):
+    """A program in its first moments could take a size that is set in passing for the true one."""
+    process = spawn(cli, "trap 'echo drawn' WINCH; echo begun; while :; do read line && echo got $line; done", "--size", "24x80")
+    wire.wait_until(lambda: "begun" in cli("logs", process), what="the program")
+    with attach(cli, process) as seat:
+        seat.until("begun\r\n")
+        wire.wait_until(seat.is_raw, what="raw mode")
+        seat.type("one\n")
+        assert "drawn" not in seat.until("got one\r\n")
+    with attach(cli, process, "--no-replay") as seat:
+        seat.until("drawn\r\n")

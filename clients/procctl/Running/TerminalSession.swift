@@ -45,6 +45,10 @@ final class TerminalSession {
     var queue: KeyQueue
     var modes = ScreenModes()
     private var replay: (end: Int64, filter: QueryFilter)?
+    /// Whether its output is shown from its first byte on. Else a program that draws has to draw anew for this window;
+    /// but one that is just starting must not be made to, for it may see the size that a nudge passes through and not
+    /// the one it ends with.
+    private let showsAll: Bool
     var screen: [UInt8] = []
     private var end: End?
     private var detaching: RequestID?
@@ -65,6 +69,7 @@ final class TerminalSession {
         pid = record["pid"]?.integer
         keys = EscapeKeys(escape)
         queue = KeyQueue(client, process: process)
+        showsAll = offset == 0 && record["streams"]?["terminal"]?["start"]?.integer == 0
         if role != .run, let end = record["streams"]?["terminal"]?["end"]?.integer, end > offset {
             replay = (end, QueryFilter())
         }
@@ -77,8 +82,7 @@ final class TerminalSession {
     func run(early: [SignalForwarding.Order] = []) throws(Failure) -> End {
         terminal.enter()
         defer { leaveTerminal() }
-        // A program that draws has to draw anew for a window that has not seen all of it.
-        if role == .attach { try resize(nudging: true) }
+        if role == .attach { try resize(nudging: !showsAll) }
         for order in early { try obey(order) }
         while true {
             while screen.count < Self.mostWaiting, let message = try client.buffered() { try handle(message) }
