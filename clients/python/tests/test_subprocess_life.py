@@ -9,6 +9,7 @@ import signal
 import subprocess as standard
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, List
 
@@ -64,6 +65,22 @@ def test_a_core_dump_is_a_signal_and_a_bit(server: Server, tmp_path: Path) -> No
     handle = process.process
     assert process.wait(LONG) == -signal.SIGABRT
     assert handle.exit is not None and handle.exit.core is os.WCOREDUMP(status)
+
+
+def test_a_wait_of_more_than_the_kernel_counts(client: procctl.Client) -> None:
+    """25 days are too many milliseconds for poll(2), the standard module's wait takes any number."""
+    handle = client.spawn(["sh", "-c", "read x; exit 3"], stdin="pipe")
+    processes = [subprocess.Popen(["sh", "-c", "read x; exit 3"], stdin=subprocess.PIPE) for _ in range(3)]
+    seconds = 1e7, 1e10, float("inf")
+    with ThreadPoolExecutor(8) as pool:
+        # Of the two that wait for one process, one reads and the other is told.
+        waits = [pool.submit(process.wait, many) for process, many in zip(processes, seconds) for _ in "12"]
+        waits += [pool.submit(lambda: handle.wait(1e7).returncode) for _ in "12"]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        handle.write(eof=True)
+        assert [wait.result(LONG) for wait in waits] == [3] * 8
 
 
 def test_signals(server: Server) -> None:
