@@ -147,6 +147,9 @@ def test_errors_are_those_of_the_standard_module(tmp_path: Path) -> None:
         {"args": ["true"], "env": {"A=B": "c"}},
         {"args": ["true"], "env": {"A": None}},
         {"args": ["true"], "stdout": 999},
+        {"args": ["true"], "stdin": standard.STDOUT},
+        {"args": ["true"], "stderr": -5},
+        {"args": ["true"], "pass_fds": [-1]},
         {"args": []},
     ):
         caught = []
