@@ -18,6 +18,7 @@ import pytest
 import procctl
 from conftest import Server
 from procctl import subprocess
+from procctl._popen import idle, link
 from support import LONG, alive, eventually, open_descriptors, python, python_env
 
 
@@ -274,6 +275,25 @@ def test_the_server_is_gone(server: Server) -> None:
     assert process.stdout is not None and process.stdout.read() == b""
     process.stdout.close()
     process.returncode = 0
+
+
+def test_the_server_does_not_answer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "SLACK", 0.1)
+    monkeypatch.setattr(idle, "CONNECT_TIMEOUT", 0.1)
+    process = subprocess.Popen(["sleep", "1000"])
+    server.popen.send_signal(signal.SIGSTOP)
+    try:
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        with pytest.raises(procctl.TimedOut):
+            process.kill()
+        with pytest.raises(procctl.TimedOut, match="does not answer: it is stopped, or"):
+            subprocess.call(["true"])
+    finally:
+        server.popen.send_signal(signal.SIGCONT)
+    process.terminate()
+    assert process.wait(LONG) in (-signal.SIGKILL, -signal.SIGTERM)
 
 
 def test_another_server_is_there(server: Server, short_path: Path) -> None:
