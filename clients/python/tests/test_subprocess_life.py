@@ -95,6 +95,9 @@ def test_signals(server: Server) -> None:
     assert process.wait(LONG) == -signal.SIGUSR1
     process.kill()
     process.terminate()
+    process = subprocess.Popen(["sleep", "1000"])
+    process.send_signal(True)
+    assert process.wait(LONG) == -signal.SIGHUP
 
 
 def test_a_signal_to_what_has_ended_unnoticed(client: procctl.Client) -> None:
