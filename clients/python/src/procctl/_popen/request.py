@@ -89,7 +89,8 @@ def spawn_request(
     ]
     options: SpawnOptions = {
         "file": program.candidates(given["env"]),
-        "env": given["env"],
+        # As of our own: env={**os.environ, …} has the entry without a name, too.
+        "env": None if given["env"] is None else {name: value for name, value in given["env"].items() if name},
         "cwd": _directory(given["cwd"], descriptors),
         "stdin": streams[0],
         "stdout": streams[1],
