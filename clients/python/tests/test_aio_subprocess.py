@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import subprocess as standard
 import sys
 import threading
 from typing import Any, Awaitable, Callable, Iterator
@@ -139,6 +141,27 @@ def test_a_transport_that_is_closed(start: Callable[..., Awaitable[Any]], client
 
     run(main)
     eventually(lambda: not client.list())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_loop_that_ends_before_its_program(start: Callable[..., Awaitable[Any]], client: procctl.Client) -> None:
+    """Nothing can be closed in order any more; the descriptors are given back all the same."""
+    subprocess.call(["true"])
+    before = len(open_descriptors())
+
+    async def main() -> None:
+        await start("sleep", "1000", stdin=PIPE, stdout=PIPE)
+
+    for _ in range(3):
+        run(main)
+    client.kill("all", "KILL", wait=True)
+
+    def all_closed() -> bool:
+        gc.collect()
+        standard._cleanup()  # type: ignore[attr-defined]
+        return len(open_descriptors()) <= before
+
+    eventually(all_closed)
 
 
 def test_an_end_that_somebody_else_has_seen(start: Callable[..., Awaitable[Any]]) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess as standard
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, List
 
@@ -17,6 +18,7 @@ import pytest
 import procctl
 from conftest import Server
 from procctl import subprocess
+from procctl._popen import idle, link
 from support import LONG, alive, eventually, open_descriptors, python, python_env
 
 
@@ -74,6 +76,22 @@ def test_a_core_dump_is_a_signal_and_a_bit(server: Server, tmp_path: Path) -> No
     assert handle.exit is not None and handle.exit.core is os.WCOREDUMP(status)
 
 
+def test_a_wait_of_more_than_the_kernel_counts(client: procctl.Client) -> None:
+    """25 days are too many milliseconds for poll(2), the standard module's wait takes any number."""
+    handle = client.spawn(["sh", "-c", "read x; exit 3"], stdin="pipe")
+    processes = [subprocess.Popen(["sh", "-c", "read x; exit 3"], stdin=subprocess.PIPE) for _ in range(3)]
+    seconds = 1e7, 1e10, float("inf")
+    with ThreadPoolExecutor(8) as pool:
+        # Of the two that wait for one process, one reads and the other is told.
+        waits = [pool.submit(process.wait, many) for process, many in zip(processes, seconds) for _ in "12"]
+        waits += [pool.submit(lambda: handle.wait(1e7).returncode) for _ in "12"]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        handle.write(eof=True)
+        assert [wait.result(LONG) for wait in waits] == [3] * 8
+
+
 def test_signals(server: Server) -> None:
     process = subprocess.Popen(["sleep", "1000"])
     process.send_signal(0)
@@ -85,6 +103,9 @@ def test_signals(server: Server) -> None:
     assert process.wait(LONG) == -signal.SIGUSR1
     process.kill()
     process.terminate()
+    process = subprocess.Popen(["sleep", "1000"])
+    process.send_signal(True)
+    assert process.wait(LONG) == -signal.SIGHUP
 
 
 def test_a_signal_to_what_has_ended_unnoticed(client: procctl.Client) -> None:
@@ -265,6 +286,25 @@ def test_the_server_is_gone(server: Server) -> None:
     assert process.stdout is not None and process.stdout.read() == b""
     process.stdout.close()
     process.returncode = 0
+
+
+def test_the_server_does_not_answer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "SLACK", 0.1)
+    monkeypatch.setattr(idle, "CONNECT_TIMEOUT", 0.1)
+    process = subprocess.Popen(["sleep", "1000"])
+    server.popen.send_signal(signal.SIGSTOP)
+    try:
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        with pytest.raises(procctl.TimedOut):
+            process.kill()
+        with pytest.raises(procctl.TimedOut, match="does not answer: it is stopped, or"):
+            subprocess.call(["true"])
+    finally:
+        server.popen.send_signal(signal.SIGCONT)
+    process.terminate()
+    assert process.wait(LONG) in (-signal.SIGKILL, -signal.SIGTERM)
 
 
 def test_another_server_is_there(server: Server, short_path: Path) -> None:

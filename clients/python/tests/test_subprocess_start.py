@@ -18,7 +18,7 @@ import pytest
 
 import procctl
 from procctl import subprocess
-from support import LONG, PROBE, open_descriptors
+from support import LONG, PROBE, eventually, open_descriptors, python_command, python_env
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -148,6 +148,9 @@ def test_errors_are_those_of_the_standard_module(tmp_path: Path) -> None:
         {"args": ["true"], "env": {"A=B": "c"}},
         {"args": ["true"], "env": {"A": None}},
         {"args": ["true"], "stdout": 999},
+        {"args": ["true"], "stdin": standard.STDOUT},
+        {"args": ["true"], "stderr": -5},
+        {"args": ["true"], "pass_fds": [-1]},
         {"args": []},
     ):
         caught = []
@@ -167,6 +170,17 @@ def test_environment_names_that_are_not_utf8() -> None:
         assert b"PROCCTL_\xff=\xfe\0" in subprocess.check_output(["env", "-0"])
     finally:
         del os.environb[b"PROCCTL_\xff"]
+
+
+def test_an_entry_without_a_name_is_left_out() -> None:
+    """env(1) and others can make one; a program that has it can start others all the same."""
+    code = (
+        "import os, procctl; from procctl import subprocess\n"
+        "for env in (None, {**os.environ}): print(b'=x' in subprocess.check_output(['env'], env=env).split(b'\\n'))\n"
+        "print(procctl.connect().spawn(['true'], pty=True).wait().code)"
+    )
+    done = standard.run(["env", "=x", *python_command(code)], env=python_env(), stdout=standard.PIPE, timeout=LONG)
+    assert done.stdout == b"False\nFalse\n0\n"
 
 
 def test_what_cannot_cross_is_refused() -> None:

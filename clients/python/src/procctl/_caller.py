@@ -73,6 +73,13 @@ def own_limits() -> Dict[str, Tuple[int, int]]:
     return {name[len("RLIMIT_") :].lower(): resource.getrlimit(getattr(resource, name)) for name in names}
 
 
+def variables(leave_out: bytes = b"") -> Dict[bytes, bytes]:
+    """This process's environment without one variable, and without entries that have no name ("=value"): they came from
+    whoever called execve, and no getenv finds them.
+    """
+    return {name: value for name, value in os.environb.items() if name not in (b"", leave_out)}
+
+
 def environment() -> Any:
     """This process's environment as it goes over the wire, to be read only: from one start to the next it is the same
     as a rule, and is not made anew then.
@@ -82,7 +89,7 @@ def environment() -> Any:
     data = getattr(os.environ, "_data", None)
     known, wire = _last
     if data is None or data != known:
-        wire = environment_to_wire(os.environb)
+        wire = environment_to_wire(variables())
         _last = (None if data is None else dict(data), wire)
     return wire
 

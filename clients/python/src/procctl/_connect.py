@@ -15,7 +15,7 @@ from typing import Optional, Tuple
 from . import _autostart
 from ._path import check_directory, check_peer
 from ._transport import Transport
-from .errors import ConnectionLost, NotPermitted, ProcctlError, ServerNotRunning
+from .errors import ConnectionLost, NotPermitted, ProcctlError, ServerNotRunning, TimedOut
 
 _NOBODY_THERE = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
 
@@ -43,6 +43,11 @@ class Attempts:
         where = os.fsdecode(self._path)
         if isinstance(error, (ConnectionLost, BlockingIOError)):
             return False
+        if isinstance(error, TimedOut):
+            # The kernel has connected us, and the server has not taken notice.
+            raise TimedOut(
+                f"the server on {where} does not answer: it is stopped, or has as many connections as it takes"
+            ) from error
         if not isinstance(error, OSError) or isinstance(error, ProcctlError):
             raise error
         if error.errno == errno.EACCES:

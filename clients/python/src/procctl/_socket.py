@@ -16,7 +16,15 @@ from .errors import ConnectionLost, TimedOut
 RECEIVED_AT_ONCE = 1 << 18
 """Bytes of one recv: more than a Unix socket holds, as a rule."""
 
+_LONGEST = 1 << 20
+"""Seconds of one wait: poll(2) takes its milliseconds as an int, and a deadline may be farther away."""
+
 _FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+def left(deadline: float) -> float:
+    """Seconds until a deadline, or as many of them as one call can wait."""
+    return min(max(0.0, deadline - time.monotonic()), _LONGEST)
 
 
 def send_part(connection: socket.socket, line: bytes, sent: int, descriptors: Sequence[int]) -> int:
@@ -48,7 +56,7 @@ class SharedSocket:
 
     def send(self, line: bytes, descriptors: Sequence[int], deadline: Optional[float]) -> None:
         """Send a line. Raises TimedOut when that does not go until the deadline."""
-        if not self._sending.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic())):
+        if not self._sending.acquire(timeout=-1 if deadline is None else left(deadline)):
             raise TimedOut("timed out before the request could be sent")
         try:
             self.enter()
@@ -77,7 +85,7 @@ class SharedSocket:
         """Wait until it can be read or written. For who has entered. Raises TimedOut."""
         poll = select.poll()
         poll.register(self._socket, event)
-        while not poll.poll(None if deadline is None else max(0.0, (deadline - time.monotonic()) * 1000)):
+        while not poll.poll(None if deadline is None else left(deadline) * 1000):
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimedOut("timed out while waiting for the server")
 

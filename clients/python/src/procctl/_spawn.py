@@ -60,7 +60,7 @@ def spawn_params(descriptors: Descriptors, argv: Argv, options: SpawnOptions) ->
     add_environment(params, option("env"), option("env_base"), default=_caller.environment)
     if params["pty"] is not None and option("env") is None and option("env_base") is None:
         # The caller's own terminal is another one, if it has one at all.
-        params["env"] = environment_to_wire({name: value for name, value in os.environb.items() if name != b"TERM"})
+        params["env"] = environment_to_wire(_caller.variables(leave_out=b"TERM"))
     umask = option("umask")
     if umask is not SERVER:
         params["umask"] = _caller.umask() if umask is None else umask

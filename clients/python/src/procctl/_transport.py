@@ -18,7 +18,7 @@ from typing import Any, Deque, Dict, Mapping, Optional, Sequence, Set
 from . import _fork
 from ._framing import LineBuffer, addressee, encode, result_of
 from ._pending import Pending
-from ._socket import SharedSocket
+from ._socket import SharedSocket, left
 from ._steps import Request
 from .errors import ConnectionLost, ProcctlError, TimedOut
 
@@ -216,7 +216,7 @@ class Transport:
                 pending.followers += 1
                 try:
                     while not pending.done and self._led:
-                        pending.wake.wait(None if deadline is None else deadline - time.monotonic())
+                        pending.wake.wait(None if deadline is None else left(deadline))
                         if not pending.done and deadline is not None and time.monotonic() >= deadline:
                             raise TimedOut("timed out while waiting for the answer")
                 finally:

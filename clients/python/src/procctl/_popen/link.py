@@ -20,8 +20,8 @@ from .._transport import Transport
 from ..errors import ConnectionLost, NoSuchProcess, ProcctlError, ServerNotRunning
 from . import idle
 
-START_SLACK = 10.0
-"""Seconds an answer may come later than the time the server gives a start, before it is taken for hung."""
+SLACK = 10.0
+"""Seconds an answer may take, beside the time the server gives a start, before it is taken for hung."""
 
 
 class Link:
@@ -37,7 +37,7 @@ class Link:
         """The process's last record, once its end is known."""
         self.generation = 0
         """How often the connection was made anew."""
-        deadline = time.monotonic() + params.get("start_timeout_ms", 10_000) / 1000 + START_SLACK
+        deadline = time.monotonic() + params.get("start_timeout_ms", 10_000) / 1000 + SLACK
         transport, self.instance = idle.take(path)
         try:
             self.record: Mapping[str, Any]
@@ -152,7 +152,9 @@ class Link:
     # Signals
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process itself. To one that has ended it is nothing."""
+        """Send a signal to the process itself. To one that has ended it is nothing. Raises TimedOut when the server does
+        not answer.
+        """
         params = {"processes": self.id, "signal": number, "scope": "process"}
         connection = self._live()
         try:
@@ -160,9 +162,9 @@ class Link:
                 return
             if connection[0].busy():
                 with self._another() as other:
-                    other.request("kill", params)
+                    other.request("kill", params, timeout=SLACK)
             else:
-                connection[0].request("kill", params)
+                connection[0].request("kill", params, timeout=SLACK)
         except NoSuchProcess:
             pass
         except ConnectionLost:

@@ -80,7 +80,8 @@ class Popen(subprocess.Popen[Any]):
         # First: one whose end is known is not asked about.
         self.poll()
         if self.returncode is None:
-            number = operator.index(sig)
+            # int: before Python 3.10 True stays True.
+            number = int(operator.index(sig))
             if not 0 <= number <= signal.SIGRTMAX:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             if number:

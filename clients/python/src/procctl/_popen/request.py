@@ -89,7 +89,8 @@ def spawn_request(
     ]
     options: SpawnOptions = {
         "file": program.candidates(given["env"]),
-        "env": given["env"],
+        # As of our own: env={**os.environ, …} has the entry without a name, too.
+        "env": None if given["env"] is None else {name: value for name, value in given["env"].items() if name},
         "cwd": _directory(given["cwd"], descriptors),
         "stdin": streams[0],
         "stdout": streams[1],
@@ -120,14 +121,15 @@ def as_os_error(error: StartError, given: Given, program: Program) -> OSError:
 
 
 def _stream(number: int, is_own: bool) -> Union[int, str]:
-    """A descriptor for 0, 1 or 2. One that is closed here is /dev/null there: nothing good comes of a program that
+    """A descriptor for 0, 1 or 2. One of ours that is closed is /dev/null there: nothing good comes of a program that
     opens its first file as its stdin.
     """
-    if is_own:
-        try:
-            os.get_inheritable(number)
-        except OSError:
-            return "null"
+    try:
+        os.get_inheritable(number)
+    except OSError:
+        if not is_own:
+            raise
+        return "null"
     return number
 
 
@@ -141,7 +143,10 @@ def _directory(cwd: Optional[BytesLike], descriptors: Descriptors) -> int:
 
 def _passed(given: Given) -> List[int]:
     """The descriptors from 3 on that the program gets, under the same numbers."""
-    numbers = {int(number) for number in given["pass_fds"] if int(number) > 2}
+    numbers = {int(number) for number in given["pass_fds"]}
+    if any(number < 0 for number in numbers):
+        raise ValueError("bad value(s) in fds_to_keep")
+    numbers -= {0, 1, 2}
     if not given["close_fds"]:
         numbers.update(inheritable())
     return sorted(numbers)

@@ -188,8 +188,10 @@ class SubprocessTransport(BaseSubprocessTransport):
             super().close()
         except ProcctlError:
             pass  # With the server gone there is nobody to kill it.
-        if self._loop.is_closed():
-            self._unwatch()
-        elif self._watched >= 0:
-            # It may have learned of the end itself, and then nothing comes any more.
-            self._loop.call_soon(self._look)
+        finally:
+            # With the loop closed its pipes raise RuntimeError.
+            if self._loop.is_closed():
+                self._unwatch()
+            elif self._watched >= 0:
+                # It may have learned of the end itself, and then nothing comes any more.
+                self._loop.call_soon(self._look)
