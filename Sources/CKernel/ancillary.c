@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include "ancillary.h"
+#include "process.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 
 ssize_t pk_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t count)
 {
@@ -70,6 +76,17 @@ int pk_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid)
     *uid = peer.uid;
     *gid = peer.gid;
     return 0;
+}
+
+bool pk_peer_lives(int socket)
+{
+    int pidfd;
+    socklen_t size = sizeof pidfd;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) != 0)
+        return errno == ENOPROTOOPT;
+    const bool lives = !pk_has_ended(pidfd);
+    close(pidfd);
+    return lives;
 }
 
 int pk_accept(int listener)

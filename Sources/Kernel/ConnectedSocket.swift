@@ -44,6 +44,9 @@ public struct ConnectedSocket {
         return (socket, Peer(pid: pid, uid: uid, gid: gid))
     }
 
+    /// Whether the peer's pid is still its own. Whoever holds its end of the connection by then may be another.
+    public var peerLives: Bool { pk_peer_lives(raw) }
+
     /// Looks at what has arrived without taking it; descriptors stay with it. 0 is the end of input.
     public func peek(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
         let number = raw

@@ -46,6 +46,9 @@ final class Connection {
 
     private var isClosed: Bool { phase == .closed }
 
+    /// Whether whoever connected has not ended. A child it has left the connection to may speak for itself only.
+    var peerLives: Bool { socket?.peerLives ?? false }
+
     init(server: Server, socket: ConnectedSocket, peer: Peer) throws(Errno) {
         self.server = server
         self.socket = socket

@@ -85,7 +85,9 @@ extension Server {
         let decoding = ProgramDecoding(descriptors: call.descriptors)
         let replacement = try replacement(parameters, decoding)
         let named = try parameters.ifPresent("process") { try supervisor.find(try $0.process(), for: call.peer.uid) }
-        let own = fromInside ? supervisor.process(pid: call.peer.pid, for: call.peer.uid) : nil
+        let own =
+            fromInside && call.connection.peerLives
+            ? supervisor.process(pid: call.peer.pid, for: call.peer.uid) : nil
         guard let process = named ?? own, !fromInside || process === own else {
             throw Refusal.wrongState(reason: "not_inside", process: named?.id, state: named?.state)
         }

@@ -9,8 +9,8 @@ import sys
 import pytest
 import wire
 from cli_support import binary
-from replacing import refused, replace
-from support import drained, get, read_all, read_until, ready, spawn, unfold, wait_one
+from replacing import refused, replace, same_program
+from support import drained, get, kill, read_all, read_until, ready, spawn, unfold, wait_one
 
 PYTHON = pathlib.Path(__file__).resolve().parents[2] / "clients" / "python"
 
@@ -72,6 +72,47 @@ def test_the_name_and_the_pid_must_agree(client, zoo):
     named = spawn(
         client, [sys.executable, "-c", ASKS, json.dumps({"process": "itself", "argv": [zoo("exits"), "4"]})], name="itself")
     assert drained(client, named["id"])["exit"] == {"code": 4}
+
+
+LAST_PID = "/proc/sys/kernel/ns_last_pid"
+
+# Connects, leaves the connection to a child, and ends. The child says when, and asks.
+BEQUEATHS = """
+import json, os, socket, sys, time
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(os.environ["PROCCTL_SOCKET"])
+connection.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\\n')
+connection.recv(1000)
+if os.fork():
+    os._exit(0)
+os.setsid()  # a pid is not free as long as it names a session
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.005)
+params = {"from_inside": True, "argv": ["true"]}
+connection.sendall(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "exec-replace", "params": params}).encode() + b"\\n")
+print(connection.makefile().readline(), flush=True)
+"""
+
+
+@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="cannot say which pid is next")
+def test_another_process_that_got_the_pid(client, zoo, room):
+    """A connection outlives who made it; the pid in its credentials may be another process by then."""
+    first = spawn(client, [sys.executable, "-c", BEQUEATHS, str(room / "now")])
+    wait_one(client, first["id"])
+
+    def successor():
+        pathlib.Path(LAST_PID).write_text(str(first["pid"] - 1))
+        record = ready(client, [zoo("waits")])
+        if record["pid"] == first["pid"]:
+            return record
+        kill(client, record["id"], signal="KILL")
+        return None
+
+    second = wire.wait_until(successor, what="the pid to be given once more")
+    (room / "now").touch()
+    drained(client, first["id"])
+    assert json.loads(read_all(client, first["id"]))["error"]["data"]["reason"] == "not_inside"
+    same_program(second, get(client, second["id"]))
 
 
 # The Python client

@@ -23,6 +23,10 @@ ssize_t pk_receive_descriptors(int socket, void *bytes, size_t capacity, int *de
 /// The credentials the peer had when it connected (SO_PEERCRED, unix(7)). Returns 0 or -errno.
 int pk_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
 
+/// Whether the process of those credentials, which has connected, has not ended: its pid is no other's (SO_PEERPIDFD,
+/// Linux 6.5; before that there is no telling).
+bool pk_peer_lives(int socket);
+
 /// The next connection of a listening socket, close-on-exec and non-blocking (accept4(2)). The descriptor, or
 /// -errno.
 int pk_accept(int listener);
