@@ -21,8 +21,13 @@ public final class Supervisor {
     let programDescriptorLimit: LaunchPlan.Limit
     let nullDevice: SharedDescriptor
     var containers: CgroupPool?
-    /// Whether running programs can be replaced here: tried when somebody first asks.
-    lazy var inPlaceExec = InPlaceExec.obstacle() == nil
+    /// Whether running programs can be replaced here: tried when somebody asks, until it has worked once. What is in
+    /// the way may pass: no descriptors left, no room for one more process.
+    private var inPlaceExecHasWorked = false
+    var inPlaceExec: Bool {
+        if !inPlaceExecHasWorked { inPlaceExecHasWorked = InPlaceExec.obstacle() == nil }
+        return inPlaceExecHasWorked
+    }
 
     var table = ProcessTable()
     var memory = ExitMemory()

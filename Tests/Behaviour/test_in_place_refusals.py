@@ -4,11 +4,13 @@
 import ctypes
 import os
 import pathlib
+import resource
 import signal
 import sys
 
 import procfs
 import pytest
+import serverproc
 import wire
 from replacing import refused, replace, unfit
 from support import NOBODY, ROOT, failure, install, kill, read_until, ready, spawn, wait_one
@@ -149,3 +151,18 @@ def test_a_process_with_seccomp_filters(client, zoo):
     refused(client, record["id"], "not_permitted", "seccomp")
     kill(client, record["id"], signal="KILL")
     assert wait_one(client, record["id"])["exit"]["signal"] == signal.SIGKILL
+
+
+def test_an_obstacle_that_passes_is_not_remembered():
+    """`info` tries whether it works; a server without a descriptor to spare cannot, at that moment."""
+    server = serverproc.Server()
+    try:
+        with server.connect() as client:
+            client.request("ping")
+            before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+            assert client.request("info")["kernel"]["in_place_exec"] is False
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+            assert client.request("info")["kernel"]["in_place_exec"] is True
+    finally:
+        server.end()
