@@ -118,14 +118,13 @@ static int search(struct pk_tracee *tracee, const struct remote_image *image, co
     const bool judge = !pk_may_trace_all() && !status->no_new_privileges;
     struct pk_search search = {.error = -ENOENT};
     for (int32_t i = 0; image->candidates[i]; i++) {
-        if (pk_monotonic_ms() >= tracee->deadline) {
-            outcome->index = i;
+        // Which one it is must be known also while it hangs.
+        outcome->index = i;
+        if (pk_monotonic_ms() >= tracee->deadline)
             return -ETIMEDOUT;
-        }
         const enum pk_inject_refusal refusal =
             judge ? judge_target(tracee, image->candidates[i], status) : PK_REFUSAL_NONE;
         if (refusal != PK_REFUSAL_NONE) {
-            outcome->index = i;
             outcome->refusal = refusal;
             return -EPERM;
         }

@@ -30,10 +30,10 @@ int pk_request(struct pk_tracee *tracee, int request, uint64_t address, uint64_t
     return -errno;
 }
 
-/// A stop lasts microseconds: look often at first, then ever less.
+/// A stop lasts microseconds: look often at first, then ever less. What hangs may do so for days.
 static void pause_between_looks(unsigned looks)
 {
-    enum { YIELDS = 200, STEP_NS = 20000, MOST_NS = 5000000 };
+    enum { YIELDS = 200, STEP_NS = 20000, MOST_NS = 100000000 };
     if (looks < YIELDS) {
         syscall(SYS_sched_yield);
         return;

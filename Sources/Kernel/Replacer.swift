@@ -14,8 +14,12 @@ public final class Replacer {
     /// By the pids of the children: those at work, and those that wait for a thread in the order they came.
     private var working: [Int32: Replacement] = [:]
     private var waiting: [Replacement] = []
-    /// Threads at a time. One lasts less than a millisecond, or until its deadline if its child does not stop.
+    /// Those at work that need their turn still, and how many may at a time. Nearly all are through within a
+    /// millisecond; one whose child does not stop, or hangs in its execve(2), must not keep the others from theirs.
+    private var inTurn = 0
     private static let most = 16
+    private static let turn: Int64 = 50
+    private var turnsEnd: Timer?
 
     public init(loop: EventLoop) { self.loop = loop }
 
@@ -25,8 +29,8 @@ public final class Replacer {
 
     public func isAtWork(on pid: Int32) -> Bool { working[pid] != nil }
 
-    /// Where the replacement of a child is now; nil if there is none.
-    public func stage(of pid: Int32) -> ReplaceStage? { working[pid]?.stage }
+    /// Where the replacement of a child is now, and which candidate it tries; nil if it has not begun.
+    public func progress(of pid: Int32) -> (stage: ReplaceStage, index: Int)? { working[pid]?.progress }
 
     /// Replaces the child's program. A second one for the same child must wait until the first has ended.
     ///
@@ -43,9 +47,11 @@ public final class Replacer {
     }
 
     private func beginWaiting() {
-        while working.count < Self.most, let next = waiting.firstIndex(where: { working[$0.child.pid] == nil }) {
+        while inTurn < Self.most, let next = waiting.firstIndex(where: { working[$0.child.pid] == nil }) {
             let replacement = waiting.remove(at: next)
             working[replacement.child.pid] = replacement
+            inTurn += 1
+            replacement.turnsEnd = EventLoop.now() + Self.turn
             do throws(Errno) {
                 try replacement.begin()
                 watch(replacement)
@@ -53,6 +59,23 @@ public final class Replacer {
                 end(replacement, .failed(.attach, error, index: 0))
             }
         }
+        if !waiting.isEmpty, inTurn > 0, turnsEnd == nil {
+            turnsEnd = loop.after(Self.turn) { self.endTurns() }
+        }
+    }
+
+    /// Those that are slow work on, beside the next ones.
+    private func endTurns() {
+        turnsEnd = nil
+        let now = EventLoop.now()
+        for replacement in working.values where (replacement.turnsEnd ?? .max) <= now { endTurn(replacement) }
+        beginWaiting()
+    }
+
+    private func endTurn(_ replacement: Replacement) {
+        guard replacement.turnsEnd != nil else { return }
+        replacement.turnsEnd = nil
+        inTurn -= 1
     }
 
     private func watch(_ replacement: Replacement) {
@@ -78,6 +101,7 @@ public final class Replacer {
 
     private func end(_ replacement: Replacement, _ outcome: ReplaceOutcome) {
         working[replacement.child.pid] = nil
+        endTurn(replacement)
         if !waiting.isEmpty { loop.later { self.beginWaiting() } }
         replacement.completion(outcome)
     }
@@ -92,6 +116,8 @@ private final class Replacement {
     private var atExec: (@MainActor () -> Void)?
     private let plan: ReplacePlan
     private let due: Int64
+    /// Nil: it has had its turn.
+    var turnsEnd: Int64?
     private let block: ReplaceBlock
     private var injection: OpaquePointer?
 
@@ -107,7 +133,9 @@ private final class Replacement {
         block = ReplaceBlock(plan)
     }
 
-    var stage: ReplaceStage { ReplaceStage(number: block.outcome.pointee.stage) }
+    var progress: (stage: ReplaceStage, index: Int) {
+        (ReplaceStage(number: block.outcome.pointee.stage), Int(block.outcome.pointee.index))
+    }
     var descriptor: CInt { pk_inject_descriptor(injection) }
     var isDecided: Bool { block.outcome.pointee.result != PK_INJECT_RUNNING.rawValue }
 

@@ -9,8 +9,8 @@ import SystemPackage
 /// where the one ends, and subscribers are told. At the second the tracer has left, and whoever asked is answered.
 /// Stops and the end of the process, which are news of the one program or the other, wait until then.
 extension Supervisor {
-    /// How much longer than its time a replacement may take before it counts as hanging: it has come to its execve(2),
-    /// which cannot be called back.
+    /// How much longer than its time a replacement may take before it counts as hanging: it has come to a call, its
+    /// execve(2) or the way to its directory, that cannot be called back.
     private static let patience: Int64 = 1000
 
     func replaceInPlace(_ process: ManagedProcess, _ order: ReplaceOrder) throws(Refusal) {
@@ -106,9 +106,10 @@ extension Supervisor {
         }
     }
 
-    /// The process hangs in the execve(2), on a dead file server perhaps. Whoever asked is told; if it goes on one
-    /// day, with the one program or the other, subscribers learn that.
+    /// The process hangs in a call it was made to do, the execve(2) for one, on a dead file server perhaps. Whoever asked
+    /// is told; if it goes on one day, with the one program or the other, subscribers learn that.
     private func hangs(_ process: ManagedProcess, _ order: ReplaceOrder) {
-        order.complete(.failure(failed(.exec, .timedOut, index: 0, process, order)))
+        let (stage, index) = process.child.flatMap { replacer.progress(of: $0.pid) } ?? (.attach, 0)
+        order.complete(.failure(failed(stage, .timedOut, index: index, process, order)))
     }
 }

@@ -169,6 +169,27 @@ def place():
     shutil.rmtree(directory, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def dead_mount(fresh, zoo, room):
+    """(server, directory that it sees as one of a dead file server, function that has all requests to that fail)."""
+    (room / "mount").mkdir()
+    pid_file = room / "pid"
+    server = fresh(prefix=[zoo("hungfs"), str(room / "mount"), str(pid_file), "--"])
+    pid = int(wire.wait_until(lambda: pid_file.exists() and pid_file.read_text()))
+    try:
+        yield server, str(room / "mount"), lambda: os.kill(pid, signal.SIGUSR1)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def dead(fresh, zoo, room):
+    if not FUSE:
+        pytest.skip("no /dev/fuse")
+    with dead_mount(fresh, zoo, room) as found:
+        yield found
+
+
 @pytest.fixture(params=["lease"] + (["fuse"] if FUSE else []))
 def hanging(request, fresh, zoo, room):
     """(server, path of a program whose execve hangs, function that lets it go on). FUSE needs the device."""
@@ -180,9 +201,5 @@ def hanging(request, fresh, zoo, room):
             lease.enter_context(leased(name))
             yield fresh(), name, lease.close
         else:
-            (room / "mount").mkdir()
-            pid_file = room / "pid"
-            server = fresh(prefix=[zoo("hungfs"), str(room / "mount"), str(pid_file), "--"])
-            pid = int(wire.wait_until(lambda: pid_file.exists() and pid_file.read_text()))
-            stack.callback(os.kill, pid, signal.SIGKILL)
-            yield server, str(room / "mount" / "hung"), lambda: os.kill(pid, signal.SIGUSR1)
+            server, mount, go_on = stack.enter_context(dead_mount(fresh, zoo, room))
+            yield server, mount + "/hung", go_on

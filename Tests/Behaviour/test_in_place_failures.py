@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """exec-replace of a running process that does not come about: the old program goes on as if nothing had happened."""
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -189,6 +190,39 @@ def test_a_program_that_hangs_in_its_start(hanging):
         if ended == "unharmed":
             other.request("write", {"process": record["id"], "data": "x\n"})
             assert wait_one(other, record["id"])["exit"] == {"code": 5}
+
+
+def test_what_it_hangs_in_is_named(dead):
+    """The directory, not the program that it did not come to; and the one of several files."""
+    server, mount, go_on = dead
+    with server.connect() as client:
+        for stage, path, params in [
+            ("cwd", mount + "/lost", {"argv": ["true"], "cwd": mount + "/lost"}),
+            ("exec", mount + "/hung", {"argv": ["true"], "file": ["/nonexistent/true", mount + "/hung"]}),
+        ]:
+            record = ready(client, ["sh", "-c", "echo ready; read x; exit 5"], stdin="pipe")
+            error = failure(replace, client, record["id"], start_timeout_ms=100, **params)
+            assert error.data["errno_name"] == "ETIMEDOUT", error
+            assert (error.data["stage"], error.data["path"]) == (stage, path), error
+        go_on()
+
+
+def test_what_hangs_delays_nobody(hanging):
+    """However many hang: they have a thread each, and no place that others wait for."""
+    server, name, go_on = hanging
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(server.connect())
+        hard = [ready(client, ["sh", "-c", "echo ready; read x"], stdin="pipe") for _ in range(40)]
+        for record in hard:
+            other = stack.enter_context(server.connect())
+            other.start("exec-replace", {"process": record["id"], "argv": [name]})
+        # Long before the others' time is over.
+        easy = ready(client, ["sh", "-c", "echo ready; read x"], stdin="pipe")
+        assert replace(client, easy["id"], "sh", "-c", "exit 3", start_timeout_ms=5000)["generation"] == 2
+        assert wait_one(client, easy["id"])["exit"] == {"code": 3}
+        assert all(get(client, record["id"])["generation"] == 1 for record in hard)
+        kill(client, [record["id"] for record in hard], signal="KILL")
+        go_on()
 
 
 def settled(client, process):

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // hungfs DIRECTORY PIDFILE -- PROGRAM [ARGUMENT...]: runs PROGRAM in a mount namespace where DIRECTORY is a file system
-// that does not answer: every open of a file in it ("hung", executable; "slow", a plain file) waits. Speaks the
-// protocol of /dev/fuse itself (linux/fuse.h), without a library. Without root a user namespace gives the right to
-// mount. The pid of the process that should answer is written to PIDFILE. At USR1 it answers the opens it has kept
-// waiting: "slow" opens, "hung" fails with EIO. When it is killed, they end with ENOTCONN.
+// that does not answer: every open of a file in it ("hung", executable; "slow", a plain file) waits, and so does the
+// mere search for "lost". Speaks the protocol of /dev/fuse itself (linux/fuse.h), without a library. Without root a user
+// namespace gives the right to mount. The pid of the process that should answer is written to PIDFILE. At USR1 it answers
+// what it has kept waiting: "slow" opens, the others fail with EIO. When it is killed, they end with ENOTCONN.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +49,14 @@ static struct fuse_attr attributes(uint64_t node)
     return attr;
 }
 
+static void keep(uint64_t unique, uint64_t node)
+{
+    if (kept_count < KEPT_MOST) {
+        kept[kept_count].unique = unique;
+        kept[kept_count++].node = node;
+    }
+}
+
 static void serve_one(int device, struct fuse_in_header *in)
 {
     char *body = (char *)(in + 1);
@@ -59,6 +67,10 @@ static void serve_one(int device, struct fuse_in_header *in)
         return;
     }
     case FUSE_LOOKUP: {
+        if (!strcmp(body, "lost")) {
+            keep(in->unique, HUNG);
+            return;
+        }
         uint64_t node = !strcmp(body, "hung") ? HUNG : !strcmp(body, "slow") ? SLOW : 0;
         struct fuse_entry_out out = {.nodeid = node, .entry_valid = 3600, .attr_valid = 3600, .attr = attributes(node)};
         answer(device, in->unique, node ? 0 : -ENOENT, &out, node ? sizeof out : 0);
@@ -70,10 +82,7 @@ static void serve_one(int device, struct fuse_in_header *in)
         return;
     }
     case FUSE_OPEN:
-        if (kept_count < KEPT_MOST) {
-            kept[kept_count].unique = in->unique;
-            kept[kept_count++].node = in->nodeid;
-        }
+        keep(in->unique, in->nodeid);
         return;  // the hang
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:
