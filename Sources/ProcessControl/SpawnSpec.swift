@@ -145,13 +145,15 @@ public struct SpawnSpec {
     public var hold = false
     public var startTimeout: Int64
 
-    /// The child has copies of what was passed for it: a pipe must end when the program closes it.
-    mutating func letGoOfDescriptors() {
+    /// The child has copies of what was passed for it: a pipe must end when the program closes it. And its environment is
+    /// known by the whole that was made of these.
+    mutating func letGoOfWhatWasPassed() {
         if case .descriptor = stdin { stdin = .handedOver }
         if case .descriptor = stdout { stdout = .handedOver }
         if case .descriptor = stderr { stderr = .handedOver }
         if case .descriptor = program.directory { program.directory = nil }
         descriptors = []
+        program.environment = []
     }
 
     public init(program: ProgramSpec, limits: Limits) {

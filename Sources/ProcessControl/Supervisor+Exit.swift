@@ -44,6 +44,8 @@ extension Supervisor {
         process.exitedAt = Self.wallClock()
         process.reason = ExitReason(status, rule: process.stoppingRule, sent: process.signalsSent)
         process.child = nil
+        // No program will be started with it any more, and a thousand records are kept.
+        process.environment = Environment()
         table.markExited(process)
         leaveLifetime(process)
         if !hasOpenStream(process) { process.drainedAt = process.exitedAt }

@@ -178,7 +178,7 @@ extension Supervisor {
             start.failure = LaunchFailure(stage: .pipe, error: error)
             try? ChildProcess.signal(child.pidfd, SIGKILL)
         }
-        process.spec.letGoOfDescriptors()
+        process.spec.letGoOfWhatWasPassed()
         start.timer = loop.after(spec.startTimeout) { [weak self] in self?.startTimedOut(process, start) }
     }
 

@@ -45,6 +45,19 @@ def test_a_thousand_alive_at_once(fresh, zoo):
     assert not server.leftovers()
 
 
+def test_what_has_ended_holds_no_environment(fresh):
+    """Only its record is kept; what it was started with is the larger part, and nobody's any more."""
+    server = fresh()
+    large = {"LARGE%d" % number: "x" * 100000 for number in range(6)}
+    with server.connect() as client:
+        before = int(procfs.status(server.pid, "RssAnon").split()[0])
+        for _ in range(100):
+            record = spawn(client, ["true"], env=large)
+            client.request("wait", {"processes": [record["id"]], "until": "drained"})
+        grown = int(procfs.status(server.pid, "RssAnon").split()[0]) - before
+    assert grown < 24 << 10, "%d KiB for a hundred records" % grown
+
+
 def test_what_lives_holds_one_descriptor(fresh, zoo):
     """Of thousands that only live the server has the pidfd: a limit of 20,000 descriptors is enough for 10,000 processes.
     Their cgroups' files are opened again when somebody asks for members, kills or they end."""

@@ -66,7 +66,7 @@ import Testing
             spec.descriptors = [(5, shared)]
         }
         #expect(weakly != nil)
-        spec.letGoOfDescriptors()
+        spec.letGoOfWhatWasPassed()
         #expect(weakly == nil)
         #expect([spec.stdin, spec.stdout, spec.stderr].map(\.kind) == ["descriptor", "descriptor", "pipe"])
     }
