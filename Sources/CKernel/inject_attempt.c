@@ -112,8 +112,11 @@ static enum pk_inject_result attach(struct pk_tracee *tracee, bool *attached)
 /// It does not stop. Nothing was done to it; the end of this thread lets it go (a detach needs a stop).
 static enum pk_inject_result does_not_stop(struct pk_tracee *tracee)
 {
-    const bool vfork = pk_in_vfork(tracee->tid);
-    return refuse(tracee, vfork ? PK_REFUSAL_VFORK : PK_REFUSAL_UNINTERRUPTIBLE, ETIMEDOUT);
+    if (pk_in_vfork(tracee->tid))
+        return refuse(tracee, PK_REFUSAL_VFORK, ETIMEDOUT);
+    // One that has merely not come to run yet, for the machine is busy and its time was short, is not to be blamed.
+    return pk_uninterruptible(tracee->tid) ? refuse(tracee, PK_REFUSAL_UNINTERRUPTIBLE, ETIMEDOUT)
+                                           : fail(tracee, -ETIMEDOUT);
 }
 
 /// At the stop, before anything is done to it: whose is it, and of which kind.

@@ -150,6 +150,11 @@ static bool lives(char state)
     return state != 0 && state != 'Z' && state != 'X' && state != 'x';
 }
 
+bool pk_uninterruptible(pid_t tid)
+{
+    return thread_state(tid, tid) == 'D';
+}
+
 pid_t pk_pick_thread(pid_t pid)
 {
     const char leader = thread_state(pid, pid);

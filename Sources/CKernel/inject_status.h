@@ -32,6 +32,9 @@ long pk_descriptor_flags(pid_t tid, int number);
 /// Whether the thread is the parent of a vfork(2) that is not over.
 bool pk_in_vfork(pid_t tid);
 
+/// Whether the thread is in state D.
+bool pk_uninterruptible(pid_t tid);
+
 /// Whether the thread has no more than the process was started with.
 bool pk_status_allows(const struct pk_status *status, pid_t tid, const struct pk_credentials *started);
 /// Whether the program hides its memory (prctl(2), PR_SET_DUMPABLE).

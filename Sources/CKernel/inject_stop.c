@@ -130,8 +130,17 @@ int pk_to_event_stop(struct pk_tracee *tracee, bool stands)
     }
 }
 
-/// What has been let go begins its call at once, unless its cgroup is frozen.
-enum { FROZEN_AFTER_MS = 2000 };
+/// What has been let go begins its call at once, unless its cgroup is frozen. It gets a while in any case: one whose time
+/// is nearly over, on a busy machine, is not to be taken for a frozen one.
+enum { FROZEN_AFTER_MS = 2000, NOT_FROZEN_BEFORE_MS = 250 };
+
+static int64_t call_deadline(int64_t deadline)
+{
+    const int64_t now = pk_monotonic_ms();
+    if (deadline < now + NOT_FROZEN_BEFORE_MS)
+        return now + NOT_FROZEN_BEFORE_MS;
+    return deadline < now + FROZEN_AFTER_MS ? deadline : now + FROZEN_AFTER_MS;
+}
 
 /// Takes it back from where it does not come to run. False if it came to run after all.
 static bool park(struct pk_tracee *tracee, int *stop)
@@ -154,8 +163,7 @@ int pk_to_call_stop(struct pk_tracee *tracee, bool entry)
         if (error)
             return error;
         // A call that has begun cannot be called back; and there is no way back but by calls (PK_NO_DEADLINE).
-        const int64_t frozen_at = pk_monotonic_ms() + FROZEN_AFTER_MS;
-        tracee->deadline = entry && deadline > frozen_at ? frozen_at : entry ? deadline : PK_NO_DEADLINE;
+        tracee->deadline = entry && deadline != PK_NO_DEADLINE ? call_deadline(deadline) : PK_NO_DEADLINE;
         int stop = wait_for_stop(tracee);
         if (stop == -ETIMEDOUT && park(tracee, &stop))
             return -ETIMEDOUT;

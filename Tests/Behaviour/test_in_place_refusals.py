@@ -166,3 +166,23 @@ def test_an_obstacle_that_passes_is_not_remembered():
             assert client.request("info")["kernel"]["in_place_exec"] is True
     finally:
         server.end()
+
+
+BUSY = """
+import hashlib, sys, threading
+def work():
+    while True: hashlib.sha256(bytes(100000))
+for _ in range(4): threading.Thread(target=work, daemon=True).start()
+print("ready", flush=True); sys.stdin.read()
+"""
+
+
+def test_too_little_time_is_no_obstacle_of_the_process(client, zoo):
+    """Whether it comes about or not: what is said of a process that is neither frozen nor stuck is not that."""
+    record = ready(client, [sys.executable, "-c", BUSY], stdin="pipe")
+    for _ in range(100):
+        error = failure(
+            replace, client, record["id"], "x", file=["/nonexistent/x"] * 500, start_timeout_ms=1)
+        assert error.data["kind"] == "exec_failed" and error.data["errno_name"] in ("ENOENT", "ETIMEDOUT"), error
+    replace(client, record["id"], zoo("exits"), "3")
+    assert wait_one(client, record["id"])["exit"] == {"code": 3}

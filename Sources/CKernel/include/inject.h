@@ -34,8 +34,8 @@
 // start, and left again if it fails. Other threads of the old program, which run on, see it for that moment.
 //
 // What no one can put back after a failed execve (signal(7)): epoll_wait, sigtimedwait, semop, msgrcv,
-// io_getevents, a read from inotify, and sockets with a timeout return EINTR, as they do after SIGSTOP and
-// SIGCONT. And if execve fails past its point of no return (the image does not fit into RLIMIT_AS), the process
+// io_getevents, a read from inotify, and sockets with a timeout return EINTR, and a read or write done in part
+// returns that part, as they do after SIGSTOP and SIGCONT. And if execve fails past its point of no return (the image does not fit into RLIMIT_AS), the process
 // dies by SIGSEGV, as it does after execvp(3).
 
 #include <stdbool.h>
@@ -70,7 +70,8 @@ enum pk_inject_refusal {
     PK_REFUSAL_TRACED,            ///< by somebody else: a debugger, strace
     PK_REFUSAL_VFORK,             ///< in the middle of a vfork(2) until the deadline
     PK_REFUSAL_UNINTERRUPTIBLE,   ///< in state D until the deadline: a dead file server, a v1 freezer
-    PK_REFUSAL_FROZEN,            ///< its cgroup is: it stops, and does not come to run for 2 s, or until the deadline
+    PK_REFUSAL_FROZEN,            ///< its cgroup is: it stops, and does not come to run for 2 s, or until the deadline,
+                                  ///< and for 250 ms at least
     PK_REFUSAL_SECCOMP,           ///< it has filters the server has not, and one might kill it for a call
     PK_REFUSAL_YAMA,              ///< kernel.yama.ptrace_scope is 2 or 3
     PK_REFUSAL_CREDENTIALS,       ///< not the ids or capabilities it was started with: a set-uid program, say
