@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,30 +74,6 @@ static int keep_standard_descriptors(struct pk_tracee *tracee)
     return tracee->fault;
 }
 
-/// Whether the kernel would silently take something from a program because this server traces it: the privileges of a
-/// set-uid one (execve(2)), or our view of one that may not be read (ptrace(2)).
-static enum pk_inject_refusal judge_target(struct pk_tracee *tracee, uint64_t path, const struct pk_status *status)
-{
-    const uint64_t at = pk_scratch(tracee), name = at + sizeof(struct statx);
-    // What cannot be executed is for execve to say.
-    if (pk_remote(tracee, SYS_faccessat, AT_FDCWD, (long)path, X_OK) != 0)
-        return PK_REFUSAL_NONE;
-    struct statx file;
-    static const char capability[] = "security.capability";
-    if (pk_remote(tracee, SYS_statx, AT_FDCWD, (long)path, 0, STATX_BASIC_STATS, (long)at) != 0 ||
-        pk_read_memory(tracee, at, &file, sizeof file) != 0 ||
-        pk_write_memory(tracee, name, capability, sizeof capability) != 0)
-        return PK_REFUSAL_NONE;
-    const bool other_uid = (file.stx_mode & S_ISUID) && file.stx_uid != status->uids[1];
-    const bool other_gid =
-        (file.stx_mode & S_ISGID) && (file.stx_mode & S_IXGRP) && file.stx_gid != status->gids[1];
-    if (other_uid || other_gid || pk_remote(tracee, SYS_getxattr, (long)path, (long)name, 0, 0) > 0)
-        return PK_REFUSAL_TARGET_SETUID;
-    if (tracee->order->fresh && pk_remote(tracee, SYS_faccessat, AT_FDCWD, (long)path, R_OK) != 0)
-        return PK_REFUSAL_TARGET_UNREADABLE;
-    return PK_REFUSAL_NONE;
-}
-
 static long execute(struct pk_tracee *tracee, uint64_t path, const struct remote_image *image)
 {
     long result;
@@ -114,8 +89,7 @@ static long execute(struct pk_tracee *tracee, uint64_t path, const struct remote
 static int search(struct pk_tracee *tracee, const struct remote_image *image, const struct pk_status *status)
 {
     struct pk_inject_outcome *outcome = tracee->outcome;
-    // Without new privileges there are none to lose.
-    const bool judge = !pk_may_trace_all() && !status->no_new_privileges;
+    const bool judge = !pk_may_trace_all();
     struct pk_search search = {.error = -ENOENT};
     for (int32_t i = 0; image->candidates[i]; i++) {
         // Which one it is must be known also while it hangs.
@@ -123,7 +97,7 @@ static int search(struct pk_tracee *tracee, const struct remote_image *image, co
         if (pk_monotonic_ms() >= tracee->deadline)
             return -ETIMEDOUT;
         const enum pk_inject_refusal refusal =
-            judge ? judge_target(tracee, image->candidates[i], status) : PK_REFUSAL_NONE;
+            judge ? pk_judge_target(tracee, image->candidates[i], status) : PK_REFUSAL_NONE;
         if (refusal != PK_REFUSAL_NONE) {
             outcome->refusal = refusal;
             return -EPERM;

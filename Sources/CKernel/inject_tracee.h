@@ -93,6 +93,11 @@ uint64_t pk_find_instruction(struct pk_tracee *tracee, bool compat);
 int pk_enter_directory(struct pk_tracee *tracee, uint64_t path);
 void pk_leave_directory(struct pk_tracee *tracee);
 
+// inject_target.c
+
+/// Whether the program may be started by this server, which has not CAP_SYS_PTRACE, without losing what is its due.
+enum pk_inject_refusal pk_judge_target(struct pk_tracee *tracee, uint64_t path, const struct pk_status *status);
+
 // inject_program.c
 
 /// Makes it execute the program. 0, or -errno: everything but the registers and the mask is as it was.

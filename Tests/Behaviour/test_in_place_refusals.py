@@ -13,7 +13,7 @@ import pytest
 import serverproc
 import wire
 from replacing import refused, replace, unfit
-from support import NOBODY, ROOT, failure, install, kill, read_until, ready, spawn, wait_one
+from support import NOBODY, ROOT, failure, install, kill, read_until, ready, script, spawn, wait_one
 
 
 @pytest.fixture
@@ -186,3 +186,28 @@ def test_too_little_time_is_no_obstacle_of_the_process(client, zoo):
         assert error.data["kind"] == "exec_failed" and error.data["errno_name"] in ("ENOENT", "ETIMEDOUT"), error
     replace(client, record["id"], zoo("exits"), "3")
     assert wait_one(client, record["id"])["exit"] == {"code": 3}
+
+
+@pytest.mark.skipif(not ROOT, reason="files of another user")
+@pytest.mark.parametrize("params", [{}, {"no_new_privileges": True}], ids=["", "nnp"])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_it_is_the_interpreter_that_counts(unprivileged, zoo, room, depth, params):
+    """A set-uid or unreadable program is none the less so at the end of a script's first line; a script never is."""
+
+    def scripts(name, mode):
+        path = install(zoo("probe"), room, name, mode)
+        for number in range(depth):
+            path = script(room, "%s%d" % (name, number), "#! %s argument\n" % path, 0o4755)
+        return path
+
+    server = unprivileged()
+    with server.connect() as client:
+        record = ready(client, [zoo("waits")], **params)
+        refused(client, record["id"], "not_permitted", "unreadable_target", scripts("unreadable", 0o711))
+        # Without new privileges it has none to lose.
+        if params:
+            replace(client, record["id"], scripts("privileged", 0o4755))
+        else:
+            refused(client, record["id"], "not_permitted", "setuid_target", scripts("privileged", 0o4755))
+            replace(client, record["id"], scripts("plain", 0o755))
+        assert wait_one(client, record["id"])["exit"] == {"code": 0}

@@ -78,9 +78,10 @@ enum pk_inject_refusal {
     PK_REFUSAL_NOT_DUMPABLE,      ///< an unreadable program, or prctl(2) PR_SET_DUMPABLE 0
     PK_REFUSAL_NO_PERMISSION,     ///< EPERM from ptrace(2) for another reason: SELinux, a container's filter
     PK_REFUSAL_NOT_SUPPORTED,     ///< a 32-bit program, or a kernel without PTRACE_SEIZE
-    PK_REFUSAL_TARGET_SETUID,     ///< the new program is set-uid, set-gid or has capabilities: traced by a server
-                                  ///< without CAP_SYS_PTRACE, the kernel would silently not honour that
-    PK_REFUSAL_TARGET_UNREADABLE, ///< the new program may be executed, not read: such a server may not touch it
+    PK_REFUSAL_TARGET_SETUID,     ///< the new program (of a script, the interpreter) is set-uid, set-gid or has
+                                  ///< capabilities: traced by a server without CAP_SYS_PTRACE, the kernel would
+                                  ///< silently not honour that
+    PK_REFUSAL_TARGET_UNREADABLE, ///< it may be executed, not read: such a server may not touch it
 };
 
 /// What a process was started with. More than that now means it is not the owner's any more.
