@@ -11,6 +11,8 @@ import resource
 import signal
 import subprocess as standard
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
@@ -255,6 +257,32 @@ def test_more_descriptors_than_a_message_can_carry(many_descriptors: int) -> Non
         subprocess.run(["true"], close_fds=False)
     assert caught.value.limit == "message_descriptors" and set(open_descriptors()) <= set(before)
     assert subprocess.call(["true"]) == 0
+
+
+def test_other_threads_open_and_close_what_a_program_may_inherit() -> None:
+    """A fork has no moment between looking and copying; here one is closed in between again and again."""
+    ended = threading.Event()
+
+    def churn() -> None:
+        while not ended.is_set():
+            numbers = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
+            for number in numbers:
+                os.set_inheritable(number, True)
+            for number in numbers:
+                os.close(number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            churning = [pool.submit(churn) for _ in range(4)]
+            try:
+                assert {subprocess.call(["true"], close_fds=False) for _ in range(50)} == {0}
+            finally:
+                ended.set()
+            assert [each.result(LONG) for each in churning] == [None] * 4
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_data_goes_past_the_server(server: Any) -> None:

@@ -8,6 +8,7 @@ several times.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 from types import TracebackType
@@ -60,6 +61,21 @@ class Descriptors:
         number = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._opened.append(number)
         return number
+
+    def copies(self, numbers: Iterable[int]) -> Dict[int, int]:
+        """A descriptor of this message's own for each that is still open: another thread may close its while the message
+        is made.
+        """
+        copies: Dict[int, int] = {}
+        for number in numbers:
+            try:
+                copies[number] = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
+            else:
+                self._opened.append(copies[number])
+        return copies
 
     def add_directory(self, path: str) -> int:
         """The index of a directory opened for this message only."""

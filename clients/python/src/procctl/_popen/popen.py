@@ -106,15 +106,24 @@ class Popen(subprocess.Popen[Any]):
         request.check(given)
         path = resolve(None)
         try:
-            with Descriptors() as descriptors:
-                params = request.spawn_request(given, program, descriptors, self._options)
-                self._link = Link(path, params, descriptors.numbers)
+            try:
+                self._link = self._start(path, given, program, False)
+            except OSError as error:
+                if error.errno != errno.EBADF or given["close_fds"]:
+                    raise
+                # Another thread has closed what it had open a moment ago. Copies stay, but may be too many to have.
+                self._link = self._start(path, given, program, True)
         except StartError as error:
             raise request.as_os_error(error, given, program) from error
         self.pid = int(self._link.record["pid"])
         self._child_created = True
         ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         self._close_pipe_fds(*(given[end] for end in ends))  # type: ignore[attr-defined]
+
+    def _start(self, path: bytes, given: request.Given, program: request.Program, copied: bool) -> Link:
+        with Descriptors() as descriptors:
+            params = request.spawn_request(given, program, descriptors, self._options, copied)
+            return Link(path, params, descriptors.numbers)
 
     def _internal_poll(self, _deadstate: Optional[int] = None, *_: Any, **__: Any) -> Optional[int]:
         """``_deadstate`` is given by who clears away what was dropped: nobody is there to hear of an error."""

@@ -79,9 +79,9 @@ def check(given: Given) -> None:
 
 
 def spawn_request(
-    given: Given, program: Program, descriptors: Descriptors, extra: SpawnOptions
+    given: Given, program: Program, descriptors: Descriptors, extra: SpawnOptions, copied: bool
 ) -> Dict[str, Any]:
-    """The params of ``spawn``; the descriptors are added to ``descriptors``."""
+    """The params of ``spawn``; the descriptors are added to ``descriptors``, ``copied`` those of ``close_fds=False``."""
     umask, ignored = _caller.inherited()
     streams = [
         _stream(number if passed == -1 else passed, passed == -1)
@@ -95,7 +95,7 @@ def spawn_request(
         "stdin": streams[0],
         "stdout": streams[1],
         "stderr": streams[2],
-        "fds": {number: number for number in _passed(given)},
+        "fds": _passed(given, descriptors, copied),
         "umask": given["umask"] if given["umask"] >= 0 else umask,
         "signals": Signals(
             tuple(sorted(ignored - (_RESTORED if given["restore_signals"] else frozenset()))),
@@ -141,15 +141,16 @@ def _directory(cwd: Optional[BytesLike], descriptors: Descriptors) -> int:
         raise OSError(error.errno, os.strerror(error.errno or 0), cwd) from None
 
 
-def _passed(given: Given) -> List[int]:
-    """The descriptors from 3 on that the program gets, under the same numbers."""
+def _passed(given: Given, descriptors: Descriptors, copied: bool) -> Dict[int, int]:
+    """The descriptors from 3 on that the program gets, by their numbers: themselves, or copies of them."""
     numbers = {int(number) for number in given["pass_fds"]}
     if any(number < 0 for number in numbers):
         raise ValueError("bad value(s) in fds_to_keep")
-    numbers -= {0, 1, 2}
+    passed = {number: number for number in sorted(numbers - {0, 1, 2})}
     if not given["close_fds"]:
-        numbers.update(inheritable())
-    return sorted(numbers)
+        found = inheritable(passed)
+        passed.update(descriptors.copies(found) if copied else {number: number for number in found})
+    return passed
 
 
 def _session(given: Given) -> Union[str, int]:
