@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
@@ -167,7 +168,12 @@ def another(server: Server) -> Iterator[Any]:
     made: List[Server] = []
 
     def replace() -> None:
+        with procctl.connect(server.path) as client:
+            left = [each.pid for each in client.list() if each.state != "exited"]
         server.kill()
+        # They live on, and nobody's are they now.
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
         directory = Path(server.path).parent
         shutil.rmtree(directory)
         made.append(Server(directory))
