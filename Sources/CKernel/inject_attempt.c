@@ -94,6 +94,9 @@ static enum pk_inject_result attach(struct pk_tracee *tracee, bool *attached)
 {
     const struct pk_inject_order *order = tracee->order;
     tracee->outcome->stage = PK_INJECT_STAGE_ATTACH;
+    // One that waited for its turn may have been reaped, and its number be a stranger's, who is not to be touched.
+    if (pk_pidfd_signal(order->pidfd, 0) != 0)
+        return PK_INJECT_ENDED;
     const pid_t tid = pk_pick_thread(order->pid);
     // None is seen alive also while one takes the leader's place.
     if (tid < 0)
