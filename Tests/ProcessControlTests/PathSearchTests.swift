@@ -22,7 +22,7 @@ import Testing
         arguments: [
             ("ls", "/bin:/usr/bin", ["/bin/ls", "/usr/bin/ls"]),
             ("ls", nil, ["/bin/ls", "/usr/bin/ls"]),
-            ("ls", "/opt", ["/opt/ls"]),
+            ("ls", "/usr", ["/usr/ls"]),
             ("ls", "/a:/b:/c", ["/a/ls", "/b/ls", "/c/ls"]),
             // An empty element is the current directory, as is an empty PATH.
             ("ls", "", ["ls"]),
