@@ -20,6 +20,7 @@ public final class Server {
     /// Parsed when somebody asks for it first.
     var parsedDocument: JSONValue?
     private var connections: [ObjectIdentifier: Connection] = [:]
+    private let heap: HeapReturn
     private var isAccepting = false
     /// Called when a client, or a signal, has asked for the end and everything has been stopped.
     private let ended: () -> Void
@@ -38,7 +39,11 @@ public final class Server {
         self.log = log
         self.ended = ended
         startedAt = Supervisor.wallClock()
-        supervisor.populationChanged = { [weak self] in self?.activityChanged?() }
+        heap = HeapReturn(loop: loop)
+        supervisor.populationChanged = { [weak self] in
+            self?.heap.somethingEnded()
+            self?.activityChanged?()
+        }
         supervisor.replacedUncleanly = { process, error in
             log.warning(
                 "replaced, but not as fresh as asked",
@@ -112,6 +117,7 @@ public final class Server {
         guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         log.debug("disconnected", metadata: ["pid": "\(connection.peer.pid)"])
         if !isAccepting, !stopping { try? listen() }
+        heap.somethingEnded()
         activityChanged?()
     }
 

@@ -135,6 +135,23 @@ def test_two_hundred_subscribers_of_whom_fifty_never_read(fresh, zoo):
         wire.wait_until(lambda: resident(server) - before < 8192, what="the memory to be given back")
 
 
+def test_memory_is_given_back_from_below_what_stays(fresh):
+    """Free memory under a small piece that is still in use: the heap does not end there, and its pages go all the same."""
+    server = fresh()
+    with server.connect() as client:
+        before = resident(server)
+        half = [server.connect() for _ in range(300)]
+        for connection in half:
+            connection.send_raw(b'{"x": "' + b"x" * 60000)
+        wire.wait_until(lambda: resident(server) - before > 16384, what="300 halves of a message to be held")
+        stays = spawn(client, ["sh", "-c", "read x", "x" * 60000], stdin="pipe")
+        for connection in half:
+            connection.close()
+        wire.wait_until(lambda: client.request("info")["counts"]["connections"] == 1)
+        wire.wait_until(lambda: resident(server) - before < 4096, what="the memory to be given back")
+        kill(client, stays["id"])
+
+
 def test_two_hundred_subscribers_in_discard_mode(server, client, connect, zoo):
     """Nobody waits for anybody: each one's bytes and gaps add up, and who never reads stops nobody."""
     length = 4 * MIB
