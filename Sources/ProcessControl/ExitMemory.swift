@@ -7,15 +7,22 @@ import DequeModule
 struct ExitMemory {
     private var unseen = Deque<ManagedProcess>()
     private var seen = Deque<ManagedProcess>()
-    /// By id, with the bytes of output each is charged for.
-    private var kept: [Int: Int] = [:]
-    /// The output of all of them.
+    /// By id, with what each is charged for.
+    private var kept: [Int: Charge] = [:]
+    /// The output of all of them, in bytes.
     private(set) var retainedBytes = 0
+    /// Their arguments and labels, in bytes: 2 MiB for each, if somebody likes.
+    private(set) var recordBytes = 0
+
+    private struct Charge {
+        var output = 0
+        var record = 0
+    }
 
     var count: Int { kept.count }
 
     mutating func add(_ process: ManagedProcess) {
-        kept[process.id] = 0
+        kept[process.id] = Charge()
         if process.exitSeen { seen.append(process) } else { unseen.append(process) }
         charge(process)
     }
@@ -27,16 +34,19 @@ struct ExitMemory {
         if kept[process.id] != nil { seen.append(process) }
     }
 
-    /// Counts its output anew.
+    /// Counts what it holds anew.
     mutating func charge(_ process: ManagedProcess) {
         guard let before = kept[process.id] else { return }
-        kept[process.id] = process.retainedBytes
-        retainedBytes += process.retainedBytes - before
+        let now = Charge(output: process.retainedBytes, record: process.recordBytes)
+        kept[process.id] = now
+        retainedBytes += now.output - before.output
+        recordBytes += now.record - before.record
     }
 
     mutating func remove(_ process: ManagedProcess) {
         guard let charged = kept.removeValue(forKey: process.id) else { return }
-        retainedBytes -= charged
+        retainedBytes -= charged.output
+        recordBytes -= charged.record
         // Released ones stay as shells until they come to the front or are the majority.
         if seen.count + unseen.count > 64, seen.count + unseen.count > 2 * kept.count {
             seen.removeAll { kept[$0.id] == nil }
@@ -53,7 +63,7 @@ struct ExitMemory {
 
     /// Those that still have output, in the order in which it is given up.
     var withOutput: [ManagedProcess] {
-        (Array(seen) + unseen.filter { !$0.exitSeen }).filter { (kept[$0.id] ?? 0) > 0 }
+        (Array(seen) + unseen.filter { !$0.exitSeen }).filter { (kept[$0.id]?.output ?? 0) > 0 }
     }
 }
 
@@ -61,7 +71,11 @@ extension Supervisor {
     /// Keeps an exited process's record, and forgets as many others as the limits ask for.
     func remember(_ process: ManagedProcess) {
         memory.add(process)
-        while memory.count > limits.exitedRecords, let oldest = memory.nextToForget() { forget(oldest) }
+        while memory.count > limits.exitedRecords || memory.recordBytes > limits.retainedRecords,
+            let oldest = memory.nextToForget()
+        {
+            forget(oldest)
+        }
         trimOutput()
     }
 

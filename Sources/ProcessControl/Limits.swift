@@ -5,6 +5,8 @@ public struct Limits: Sendable {
     public var processes = 16_384
     public var exitedRecords = 1_000
     public var retainedOutput = 256 << 20
+    /// Arguments and labels of exited processes, in all.
+    public var retainedRecords = 64 << 20
     public var outputDefault = 1 << 20
     public var outputMost = 1 << 30
     /// Input accepted for a program and not yet taken by it.

@@ -130,6 +130,10 @@ public final class ManagedProcess {
     }
 
     var retainedBytes: Int { streams.reduce(0) { $0 + $1.stream.retained } }
+    /// What its record holds that a caller may have made long.
+    var recordBytes: Int {
+        arguments.reduce(0) { $0 + $1.count } + labels.reduce(0) { $0 + $1.0.utf8.count + $1.1.utf8.count }
+    }
     /// The terminal's size as last set.
     public var terminalSize: (rows: UInt16, columns: UInt16)? {
         spec.terminal.map { ($0.rows, $0.columns) }

@@ -46,6 +46,7 @@ extension Supervisor {
         process.child = nil
         // No program will be started with it any more, and a thousand records are kept.
         process.environment = Environment()
+        process.spec.program = ProgramSpec(arguments: [])
         table.markExited(process)
         leaveLifetime(process)
         if !hasOpenStream(process) { process.drainedAt = process.exitedAt }

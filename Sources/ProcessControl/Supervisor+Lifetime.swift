@@ -101,7 +101,10 @@ extension Supervisor {
             }
             table.rename(process, to: name)
         }
-        if let labels = changes.labels { process.labels = labels }
+        if let labels = changes.labels {
+            process.labels = labels
+            memory.charge(process)
+        }
         if let stop = changes.stop { process.stop = stop }
         if let timeout = changes.timeout {
             if process.state == .held {

@@ -83,6 +83,7 @@ extension Server {
             "output_bytes": .integer(domain.outputMost),
             "exited_records": .integer(domain.exitedRecords),
             "retained_output_bytes": .integer(domain.retainedOutput),
+            "retained_record_bytes": .integer(domain.retainedRecords),
             "labels": .integer(domain.labels),
             "label_bytes": .integer(domain.labelBytes),
             "start_timeout_ms": .integer(domain.startTimeoutMost),

@@ -2,6 +2,7 @@
 """A thousand processes, hundreds of connections: all known, nothing left."""
 
 import procfs
+import pytest
 import wire
 from support import kill, spawn
 
@@ -55,7 +56,30 @@ def test_what_has_ended_holds_no_environment(fresh):
             record = spawn(client, ["true"], env=large)
             client.request("wait", {"processes": [record["id"]], "until": "drained"})
         grown = int(procfs.status(server.pid, "RssAnon").split()[0]) - before
+    print("GROWN", grown, kept, lots)
     assert grown < 24 << 10, "%d KiB for a hundred records" % grown
+
+
+def test_the_arguments_of_what_has_ended_are_bounded(fresh):
+    """Nearly 2 MiB each, as many as somebody likes: the oldest records go, and who asks for them is told."""
+    server = fresh()
+    with server.connect() as client:
+        most = client.request("info")["limits"]["retained_record_bytes"]
+        argv = ["true"] + ["x" * 120000] * 15
+        each = len("true") + 15 * 120000
+        before = int(procfs.status(server.pid, "RssAnon").split()[0])
+        ids = []
+        for _ in range(most // each + 20):
+            ids.append(spawn(client, argv, file="true", stdout="null", stderr="null")["id"])
+            client.request("wait", {"processes": ids[-1]})
+        grown = int(procfs.status(server.pid, "RssAnon").split()[0]) - before
+        assert grown < 2 * most >> 10, "%d KiB for records of %d" % (grown, most >> 10)
+        kept = [record["id"] for record in client.request("list")["processes"]]
+        assert len(kept) * each <= most < (len(kept) + 1) * each
+        assert kept == ids[-len(kept) :], "the oldest went"
+        with pytest.raises(wire.RpcError) as refusal:
+            client.request("get", {"process": ids[0]})
+        assert refusal.value.data["reason"] == "forgotten"
 
 
 def test_what_lives_holds_one_descriptor(fresh, zoo):

@@ -133,6 +133,21 @@ import Testing
         #expect(memory.count == 1)
     }
 
+    @Test func argumentsAndLabelsAreCharged() {
+        var memory = ExitMemory()
+        let process = exited(1)
+        process.arguments = [[UInt8](repeating: 65, count: 1000), [66]]
+        process.labels = [("app", "shop")]
+        memory.add(process)
+        #expect(memory.recordBytes == 1008)
+        #expect(memory.withOutput.isEmpty, "there is nothing of it to give up but all of it")
+        process.labels = []
+        memory.charge(process)
+        #expect(memory.recordBytes == 1001)
+        memory.remove(process)
+        #expect(memory.recordBytes == 0)
+    }
+
     @Test func whatIsNotKeptIsNotCharged() throws {
         let loop = try EventLoop()
         var memory = ExitMemory()
