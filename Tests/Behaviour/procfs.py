@@ -56,6 +56,15 @@ def status(pid, field):
     raise KeyError(field)
 
 
+def left_alone(pid):
+    """Whether a process sleeps and nobody traces it, or has ended. One that the kernel kills because its tracer ended
+    (PTRACE_O_EXITKILL) is awake until it is gone, and has no tracer any more."""
+    try:
+        return not alive(pid) or (status(pid, "TracerPid") == "0" and status(pid, "State").startswith("S"))
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def threads(pid):
     return int(status(pid, "Threads"))
 

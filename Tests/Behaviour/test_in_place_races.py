@@ -220,7 +220,7 @@ def test_the_server_is_killed_meanwhile(fresh, zoo, turn):
             client.start("exec-replace", {"process": record["id"], "argv": [zoo("waits")]})
         server.process.kill()
         server.process.wait(20)
-    wire.wait_until(lambda: not procfs.alive(record["pid"]) or procfs.status(record["pid"], "TracerPid") == "0")
+    wire.wait_until(lambda: procfs.left_alone(record["pid"]))
     if procfs.alive(record["pid"]):
         assert os.readlink("/proc/%d/exe" % record["pid"]) == os.path.realpath(zoo("waits"))
         os.kill(record["pid"], signal.SIGTERM)

@@ -161,7 +161,7 @@ def test_the_server_is_killed_in_between(injector_program, zoo):
         spin(chance.randrange(20000))
         parent.process.kill()
         parent.process.wait()
-        eventually(lambda: not procfs.alive(victim.pid) or procfs.status(victim.pid, "TracerPid") == "0")
+        eventually(lambda: procfs.left_alone(victim.pid))
         if procfs.alive(victim.pid):
             assert os.readlink("/proc/%d/exe" % victim.pid) == old
             victim.say(b"x")

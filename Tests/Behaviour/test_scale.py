@@ -56,7 +56,6 @@ def test_what_has_ended_holds_no_environment(fresh):
             record = spawn(client, ["true"], env=large)
             client.request("wait", {"processes": [record["id"]], "until": "drained"})
         grown = int(procfs.status(server.pid, "RssAnon").split()[0]) - before
-    print("GROWN", grown, kept, lots)
     assert grown < 24 << 10, "%d KiB for a hundred records" % grown
 
 
