@@ -136,14 +136,14 @@ def test_an_exit_is_reported_once_it_happened_without_anybody_waiting(client, zo
 
 
 def test_many_exits_at_once(client, zoo):
-    """SIGCHLD coalesces (pitfall 3): one signal kills a crowd, each exit is known."""
+    """SIGCHLD coalesces: one signal kills a crowd, each exit is known."""
     ids = [answer["result"]["id"] for answer in client.batch([("spawn", {"argv": [zoo("waits")]})] * 100)]
     kill(client, ids, signal="KILL")
     assert {record["exit"]["signal"] for record in wait(client, *ids)} == {9}
 
 
 def test_an_orphan_is_not_mistaken_for_a_process_of_ours(client, zoo):
-    """The leader leaves; what it left behind, ours to reap, changes no record (pitfall 8)."""
+    """The leader leaves; what it left behind, ours to reap, changes no record."""
     record, output = output_of(client, [zoo("escapes"), "ld"])
     assert record["exit"] == {"code": 0}
     escaped = int(output)

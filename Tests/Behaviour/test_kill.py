@@ -93,7 +93,7 @@ def test_nothing_escapes_a_kill_of_the_tree(client, zoo, flags):
 
 @pytest.mark.parametrize("flags", ["t", "ds", "dst", "ldst"])
 def test_escalation_goes_on_until_the_tree_is_empty(client, zoo, flags):
-    """The leader dies by TERM (or is gone), the descendant does not: escalation is about the tree (pitfall 13)."""
+    """The leader dies by TERM (or is gone), the descendant does not: escalation is about the tree."""
     record = spawn(client, [zoo("escapes"), flags])
     escaped = pid_line(client, record["id"])
     if "l" in flags:
@@ -197,7 +197,7 @@ def test_unknown(client, zoo):
 
 
 def test_a_stopped_process_dies_by_term(client, zoo):
-    """TERM, HUP and INT are followed by CONT (pitfall 10)."""
+    """TERM, HUP and INT are followed by CONT."""
     for name in ("TERM", "HUP", "INT"):
         record = ready(client, [zoo("waits")])
         kill(client, record["id"], signal="STOP")

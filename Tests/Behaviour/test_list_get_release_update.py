@@ -113,7 +113,7 @@ def test_info(server, client):
     assert info["instance"] == client.request("ping")["instance"] and info["kernel"]["release"] == os.uname().release
     assert info["kernel"]["machine"] == os.uname().machine
     for value in (16 << 20, 512, 1000, 1024, 253, 16384):
-        assert value in info["limits"].values(), "a limit of design.md section 6: %d" % value
+        assert value in info["limits"].values(), "a limit that the README names: %d" % value
 
 
 def test_members_and_holders(client, zoo):

@@ -120,7 +120,7 @@ def test_a_full_ring_drops_the_oldest_and_says_so(client, zoo):
 
 
 def test_a_program_is_not_stopped_by_a_full_ring(client, zoo):
-    """Nobody reads; by default it runs on (pitfall 23)."""
+    """Nobody reads; by default it runs on."""
     record = spawn(client, [zoo("floods"), str(5 << 20), "7"], output={"limit": 65536})
     assert drained(client, record["id"])["exit"] == {"code": 7}
 
@@ -209,7 +209,7 @@ def test_half_a_character_is_kept_back_for_a_while_only(client, zoo):
 
 
 def test_output_goes_on_during_a_graceful_stop(client, zoo):
-    """pitfall 22: reading must not stop when the signal is sent."""
+    """Reading must not stop when the signal is sent."""
     record = ready(client, [zoo("handles_term"), "0"])
     kill(client, record["id"], wait=True)
     assert read_all(client, record["id"]) == b"ready\nbye\n"

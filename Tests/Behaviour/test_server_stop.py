@@ -108,7 +108,7 @@ def test_a_second_shutdown_is_answered_too(fresh, zoo):
 
 
 def test_other_signals_do_not_end_it(fresh):
-    """A child that does not mean us, a terminal that hangs up (clients.md: SIGUSR1 to the parent)."""
+    """A child that does not mean us, a terminal that hangs up."""
     server = fresh()
     with server.connect() as client:
         for number in (
@@ -124,7 +124,7 @@ def test_other_signals_do_not_end_it(fresh):
 
 
 def test_a_child_cannot_end_its_server_by_mistake(fresh):
-    """pitfall 55: a program may signal its parent, and nothing can forbid that; USR1 at least is harmless."""
+    """A program may signal its parent, and nothing can forbid that; USR1 at least is harmless."""
     server = fresh()
     with server.connect() as client:
         record = spawn(client, ["sh", "-c", "kill -USR1 $PPID; exit 3"])

@@ -190,7 +190,7 @@ def test_signals_start_fresh(client, zoo):
 
 
 def test_signals_start_fresh_whatever_the_server_inherited(fresh, zoo):
-    """nohup, a shell's &, Python's SIGPIPE, a parent that blocks signals (pitfall 32)."""
+    """nohup, a shell's &, Python's SIGPIPE, a parent that blocks signals."""
 
     def spoil():
         for number in (

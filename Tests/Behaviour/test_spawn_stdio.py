@@ -16,7 +16,7 @@ def test_defaults(client, zoo):
     assert seen["fds"]["0"]["target"] == "/dev/null"
     assert seen["fds"]["1"]["target"].startswith("pipe:") and seen["fds"]["2"]["target"].startswith("pipe:")
     assert seen["fds"]["1"]["target"] != seen["fds"]["2"]["target"]
-    assert not any(item["nonblock"] for item in seen["fds"].values()), "blocking ends (pitfall 28)"
+    assert not any(item["nonblock"] for item in seen["fds"].values()), "blocking ends"
     assert not any(item["cloexec"] for item in seen["fds"].values())
 
 
@@ -196,7 +196,7 @@ def targets(descriptors):
     ],
 )
 def test_further_descriptors_at_their_numbers(client, zoo, room, fds):
-    """Wherever the server received them: no order of dup2 may overwrite one still needed (pitfall 35)."""
+    """Wherever the server received them: no order of dup2 may overwrite one still needed."""
     descriptors = [os.open(room / ("f%d" % n), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC) for n in range(3)]
     try:
         expected = targets(descriptors)

@@ -160,7 +160,7 @@ def test_behind_the_end_there_is_nothing(client, zoo):
 
 
 def test_a_program_that_closes_its_stdin(client):
-    """EPIPE is a result (pitfall 26), also of the write that finds out."""
+    """EPIPE is a result, also of the write that finds out."""
     record = ready(client, ["sh", "-c", "exec 0<&-; echo ready; sleep 1000"], stdin="pipe")
     error = failure(write, client, record["id"], "to nobody")
     assert error.code == 10 and error.data["stream"] == "stdin"
@@ -203,7 +203,7 @@ def test_a_held_process_finds_what_was_written(client):
 
 
 def test_its_stdin_is_an_ordinary_pipe(client, zoo):
-    """Blocking, as a program expects (pitfall 28), with no other end of it in the program."""
+    """Blocking, as a program expects, with no other end of it in the program."""
     record = spawn(client, [zoo("probe")], stdin="pipe")
     seen = unfold(read_all(client, record["id"]))
     assert seen["fds"]["0"]["target"].startswith("pipe:") and seen["fds"]["0"]["nonblock"] is False

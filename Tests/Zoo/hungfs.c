@@ -2,8 +2,8 @@
 // hungfs DIRECTORY PIDFILE -- PROGRAM [ARGUMENT...]: runs PROGRAM in a mount namespace where DIRECTORY is a file system
 // that does not answer: every open of a file in it ("hung", executable; "slow", a plain file) waits, and so does the
 // mere search for "lost". Speaks the protocol of /dev/fuse itself (linux/fuse.h), without a library. Without root a user
-// namespace gives the right to mount. The pid of the process that should answer is written to PIDFILE. At USR1 it answers
-// what it has kept waiting: "slow" opens, the others fail with EIO. When it is killed, they end with ENOTCONN.
+// namespace gives the right to mount. The pid of the process that should answer is written to PIDFILE. From USR1
+// on it answers what waits and what comes: "slow" opens, the others fail with EIO. When it is killed, they end with ENOTCONN.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +57,18 @@ static void keep(uint64_t unique, uint64_t node)
     }
 }
 
+static void answer_kept(int device)
+{
+    const struct fuse_open_out out = {0};
+    while (kept_count > 0) {
+        kept_count--;
+        if (kept[kept_count].node == SLOW)
+            answer(device, kept[kept_count].unique, 0, &out, sizeof out);
+        else
+            answer(device, kept[kept_count].unique, -EIO, NULL, 0);
+    }
+}
+
 static void serve_one(int device, struct fuse_in_header *in)
 {
     char *body = (char *)(in + 1);
@@ -100,39 +112,36 @@ static void serve_one(int device, struct fuse_in_header *in)
     }
 }
 
-static void serve(int device)
+/// USR1 is taken from here on, between requests: with the mask returned.
+static sigset_t expect_release(void)
 {
-    static char request[1 << 20];
     struct sigaction action = {.sa_handler = release};
-    sigset_t usr1, before;
-    sigaction(SIGUSR1, &action, NULL);
+    sigset_t usr1, between;
     sigemptyset(&usr1);
     sigaddset(&usr1, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &usr1, &before);
-    sigdelset(&before, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &usr1, &between);
+    sigdelset(&between, SIGUSR1);
+    sigaction(SIGUSR1, &action, NULL);
+    return between;
+}
+
+static void serve(int device, const sigset_t *between)
+{
+    static char request[1 << 20];
     for (;;) {
         struct pollfd wanted = {device, POLLIN, 0};
-        int ready = ppoll(&wanted, 1, NULL, &before);
-        if (released) {
-            released = 0;
-            struct fuse_open_out out = {0};
-            while (kept_count > 0) {
-                kept_count--;
-                if (kept[kept_count].node == SLOW)
-                    answer(device, kept[kept_count].unique, 0, &out, sizeof out);
-                else
-                    answer(device, kept[kept_count].unique, -EIO, NULL, 0);
+        int ready = ppoll(&wanted, 1, NULL, between);
+        if (ready >= 0) {
+            ssize_t length = read(device, request, sizeof request);
+            if (length < 0 && (errno == ENODEV || errno == EBADF))
+                _exit(0);
+            if (length >= (ssize_t)sizeof(struct fuse_in_header)) {
+                request[length < (ssize_t)sizeof request ? length : length - 1] = 0;
+                serve_one(device, (struct fuse_in_header *)request);
             }
         }
-        if (ready < 0)
-            continue;
-        ssize_t length = read(device, request, sizeof request);
-        if (length < 0 && (errno == ENODEV || errno == EBADF))
-            _exit(0);
-        if (length >= (ssize_t)sizeof(struct fuse_in_header)) {
-            request[length < (ssize_t)sizeof request ? length : length - 1] = 0;
-            serve_one(device, (struct fuse_in_header *)request);
-        }
+        if (released)
+            answer_kept(device);
     }
 }
 
@@ -182,11 +191,12 @@ int main(int argc, char **argv)
     if (between == 0) {
         if (fork() != 0)
             _exit(0);
+        const sigset_t requests = expect_release();
+        setsid();
         char text[32];
         snprintf(text, sizeof text, "%d\n", getpid());
         write_file(argv[2], text);
-        setsid();
-        serve(device);
+        serve(device, &requests);
     }
     waitpid(between, NULL, 0);
     execvp(argv[4], argv + 4);
