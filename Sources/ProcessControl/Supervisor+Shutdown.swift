@@ -63,8 +63,23 @@ extension Supervisor {
     /// What lives on from trees whose records were released: nobody is to outlive the server by that.
     private func killForgotten() {
         containers?.killAll()
-        for pid in ProcFS.children(of: getpid()) where table.process(pid: pid) == nil {
-            if let pidfd = try? ChildProcess.open(pid) { try? ChildProcess.signal(pidfd, SIGKILL) }
+        // Whatever a program has started is below us, for orphans become our children. What has forked between the look
+        // and the signal is found by the next look; what cannot die is left.
+        for _ in 0..<Self.looks where killDescendants() { usleep(1000) }
+    }
+
+    private static let looks = 10
+
+    /// False: there is nobody.
+    private func killDescendants() -> Bool {
+        var opened: [(pid: Int32, pidfd: SharedDescriptor)] = []
+        for pid in ProcFS.descendants(of: getpid()) {
+            if let pidfd = try? ChildProcess.open(pid) { opened.append((pid, SharedDescriptor(pidfd))) }
         }
+        if opened.isEmpty { return false }
+        // Asked once more: a number may have come to mean another process before it was opened.
+        let still = Set(ProcFS.descendants(of: getpid()))
+        for (pid, pidfd) in opened where still.contains(pid) { _ = ChildProcess.signal(raw: pidfd.raw, SIGKILL) }
+        return true
     }
 }

@@ -62,6 +62,21 @@ def test_stubborn_children_are_stopped_by_their_rule(fresh, zoo, way):
     assert not os.path.exists(server.socket)
 
 
+def test_what_was_forgotten_does_not_outlive_the_server(fresh):
+    """A record is released while its tree lives: a child of the server's by then, and a child of that one's."""
+    server = fresh()
+    with server.connect() as client:
+        record = spawn(client, ["sh", "-c", "(sh -c 'sleep 1000 & echo $$ $!; wait') & exit"])
+        pids = [int(word) for word in read_until(client, record["id"], b"\n").split()]
+        client.request("wait", {"processes": record["id"]})
+        client.request("release", {"processes": record["id"]})
+        assert all(procfs.alive(pid) for pid in pids)
+        client.request("shutdown")
+    assert end_of(server) == 0
+    for pid in pids:
+        gone(pid)
+
+
 def test_shutdown_answers_first(fresh, zoo):
     server = fresh()
     with server.connect() as client:
