@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,8 +35,14 @@ int pk_mark_close_on_exec_from(unsigned first)
     return syscall(SYS_close_range, first, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) != 0 ? -errno : 0;
 }
 
+/// -1: not tried yet.
+static _Atomic int unshare_state = -1;
+
 bool pk_close_range_unshare_works(void)
 {
-    // Above every descriptor there can be: nothing is closed, and a table that nobody shares is not copied.
-    return syscall(SYS_close_range, ~0U - 1, ~0U, 2 /* CLOSE_RANGE_UNSHARE */) == 0;
+    // Above every descriptor there can be: nothing is closed, and a table that nobody shares is not copied. A thread of
+    // ours would share it, and close descriptors in another table from then on: it is tried once, when there is none.
+    if (atomic_load(&unshare_state) < 0)
+        atomic_store(&unshare_state, syscall(SYS_close_range, ~0U - 1, ~0U, 2 /* CLOSE_RANGE_UNSHARE */) == 0);
+    return atomic_load(&unshare_state) == 1;
 }

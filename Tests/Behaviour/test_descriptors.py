@@ -5,6 +5,9 @@ import contextlib
 import json
 import os
 import resource
+import signal
+import socket
+import struct
 
 import pytest
 import wire
@@ -193,3 +196,33 @@ def test_in_one_sendmsg_with_other_messages(client):
         with contextlib.suppress(wire.RpcError):
             client.finish("s")
         read_to_end(read_end)
+
+
+def lingering(listener):
+    """A connection whose close(2) waits for its peer (SO_LINGER, socket(7)), and the peer's end."""
+    connection = socket.create_connection(listener.getsockname())
+    peer = listener.accept()[0]
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    connection.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            connection.send(bytes(65536))
+    return connection, peer
+
+
+def test_closes_that_hang_and_what_info_tries(fresh):
+    """The threads that close them go on with the server's own table of descriptors: the audit finds none left."""
+    server = fresh()
+    with server.connect() as client, contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        pairs = [lingering(listener) for _ in range(10)]
+        for _, peer in pairs:
+            stack.callback(peer.close)
+        # Ours are closed first: only the last close waits.
+        server.process.send_signal(signal.SIGSTOP)
+        identifier = client.start("ping", {}, [connection.fileno() for connection, _ in pairs])
+        for connection, _ in pairs:
+            connection.close()
+        server.process.send_signal(signal.SIGCONT)
+        client.finish(identifier)
+        assert client.request("info")["kernel"]["close_range_unshare"] is True

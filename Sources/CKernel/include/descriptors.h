@@ -16,7 +16,8 @@ int pk_memory_file(const char *name);
 int pk_close_from(unsigned first);
 int pk_mark_close_on_exec_from(unsigned first);
 
-/// True when close_range(2) has CLOSE_RANGE_UNSHARE (Linux 5.9), without which no child can be started.
+/// True when close_range(2) has CLOSE_RANGE_UNSHARE (Linux 5.9), without which no child can be started: the youngest of
+/// the calls that have no other way. To be asked first while there is one thread.
 bool pk_close_range_unshare_works(void);
 
 #endif
