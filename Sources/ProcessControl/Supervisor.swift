@@ -120,6 +120,9 @@ public final class Supervisor {
         return table.isVisible(process, to: viewer, serverUID: serverUID) ? process : nil
     }
 
+    /// Which process has this pid now, if one of ours has it.
+    public func id(ofPid pid: Int32) -> Int? { table.process(pid: pid)?.id }
+
     /// How many processes are in each state.
     public func counts() -> [ProcessState: Int] {
         table.all.reduce(into: [:]) { $0[$1.state, default: 0] += 1 }

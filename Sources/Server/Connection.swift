@@ -46,13 +46,18 @@ final class Connection {
 
     private var isClosed: Bool { phase == .closed }
 
-    /// Whether whoever connected has not ended. A child it has left the connection to may speak for itself only.
-    var peerLives: Bool { socket?.peerLives ?? false }
+    /// The process of ours that had the peer's pid when the connection was accepted.
+    private let caller: Int?
+
+    /// Whether this process has connected and not ended. A child it has left the connection to may speak for itself only,
+    /// and a process that got its pid was not there yet: before Linux 6.5 the socket itself cannot tell.
+    func isOf(_ process: ManagedProcess) -> Bool { process.id == caller && socket?.peerLives ?? false }
 
     init(server: Server, socket: ConnectedSocket, peer: Peer) throws(Errno) {
         self.server = server
         self.socket = socket
         self.peer = peer
+        caller = server.supervisor.id(ofPid: peer.pid)
         reader = MessageReader(maximumLength: server.limits.messageBytes)
         try server.loop.add(socket.raw, interest) { [weak self] events in self?.ready(events) }
     }

@@ -85,9 +85,8 @@ extension Server {
         let decoding = ProgramDecoding(descriptors: call.descriptors)
         let replacement = try replacement(parameters, decoding)
         let named = try parameters.ifPresent("process") { try supervisor.find(try $0.process(), for: call.peer.uid) }
-        let own =
-            fromInside && call.connection.peerLives
-            ? supervisor.process(pid: call.peer.pid, for: call.peer.uid) : nil
+        let living = fromInside ? supervisor.process(pid: call.peer.pid, for: call.peer.uid) : nil
+        let own = living.flatMap { call.connection.isOf($0) ? $0 : nil }
         guard let process = named ?? own, !fromInside || process === own else {
             throw Refusal.wrongState(reason: "not_inside", process: named?.id, state: named?.state)
         }
