@@ -106,8 +106,11 @@ public enum ProcFS {
     /// How many descriptors this process has open.
     public static func ownDescriptorCount() -> Int {
         // The walk itself has one open.
-        max(0, numbers(in: "/proc/self/fd").count - 1)
+        max(0, ownDescriptors().count - 1)
     }
+
+    /// The descriptors this process has open, and that of the walk, which is closed again.
+    public static func ownDescriptors() -> [CInt] { numbers(in: "/proc/self/fd") }
 
     private static let hasChildrenFiles = access("/proc/thread-self/children", R_OK) == 0
 

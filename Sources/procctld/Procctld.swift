@@ -25,6 +25,10 @@ struct Procctld {
             complain("\(reason)\nprocctld: see procctld --help")
             exit(64)
         case .run(var options):
+            guard pk_close_range_unshare_works() else {
+                complain("no close_range(2) here: Linux 5.10 or later is needed, and no filter that forbids the call")
+                exit(1)
+            }
             options.makePathsAbsolute()
             options.daemon ? runAsDaemon(options) : runInForeground(options)
         }

@@ -21,7 +21,7 @@ enum StandardDescriptors {
             try kernelResult(pk_mark_close_on_exec_from(3))
         } catch .invalidArgument {
             // CLOSE_RANGE_CLOEXEC is younger (Linux 5.11) than what we need.
-            for number in 3..<CInt(256) { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
+            for number in ProcFS.ownDescriptors() where number > 2 { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
         } catch {
             throw StartFailure(message: "cannot set up descriptors: \(error.text)")
         }

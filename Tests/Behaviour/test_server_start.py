@@ -64,6 +64,15 @@ def test_usage_errors(arguments, place):
     assert not (place / "s").exists()
 
 
+@pytest.mark.parametrize("how", [[], ["--daemon"]])
+def test_a_kernel_that_is_too_old(zoo, place, how):
+    """Before Linux 5.9 there is no close_range(2), number 436 everywhere."""
+    command = [zoo("lacks"), "436", *server_command("--socket", str(place / "s"), *how)]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=wire.PATIENCE)
+    assert result.returncode == 1 and result.stdout == "" and not (place / "s").exists(), result
+    assert result.stderr.count("\n") == 1 and "close_range" in result.stderr and "5.10" in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("form", [["--socket", "{}"], ["--socket={}"]])
 def test_both_forms_of_an_option(place, form):
     with Started(server_command(*[part.format(place / "s") for part in form]), place / "s") as server:
