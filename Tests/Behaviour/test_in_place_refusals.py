@@ -211,3 +211,25 @@ def test_it_is_the_interpreter_that_counts(unprivileged, zoo, room, depth, param
             refused(client, record["id"], "not_permitted", "setuid_target", scripts("privileged", 0o4755))
             replace(client, record["id"], scripts("plain", 0o755))
         assert wait_one(client, record["id"])["exit"] == {"code": 0}
+
+
+YAMA = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+@pytest.mark.skipif(not YAMA.exists(), reason="no Yama")
+@pytest.mark.parametrize("plain", [False, True])
+def test_what_yama_allows(fresh, unprivileged, zoo, plain):
+    """0 and 1 let a parent trace, 2 only one with CAP_SYS_PTRACE, 3 nobody; `info` says so before."""
+    scope = int(YAMA.read_text())
+    server = unprivileged() if plain else fresh()
+    may_trace_all = int(procfs.status(server.pid, "CapEff"), 16) >> 19 & 1
+    with server.connect() as client:
+        allowed = scope < 2 or (scope == 2 and may_trace_all)
+        assert client.request("info")["kernel"]["in_place_exec"] is bool(allowed)
+        record = ready(client, [zoo("waits")])
+        if allowed:
+            replace(client, record["id"], zoo("exits"), "4")
+            assert wait_one(client, record["id"])["exit"] == {"code": 4}
+        else:
+            error = refused(client, record["id"], "not_permitted", "yama")
+            assert "ptrace_scope" in error.message
