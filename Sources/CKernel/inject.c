@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct pk_injection {
     const struct pk_inject_order *order;
     struct pk_inject_outcome *outcome;
     pthread_t thread;
+    pid_t tid; ///< its number
     int done; ///< an eventfd(2)
     sem_t go; ///< ends the pause
 };
@@ -42,6 +44,7 @@ void pk_tell_executed(struct pk_injection *injection)
 static void *run(void *argument)
 {
     struct pk_injection *injection = argument;
+    injection->tid = gettid();
     // Pauses between looks at the child are shorter than the 50 us that timers are otherwise rounded to.
     prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
     prctl(PR_SET_NAME, "tracer", 0, 0, 0);
@@ -103,6 +106,9 @@ void pk_inject_go(struct pk_injection *injection)
 void pk_inject_end(struct pk_injection *injection)
 {
     pthread_join(injection->thread, NULL);
+    // Joined, it is still on its way out; what it has in its hands the kernel lets go of there.
+    while (tgkill(getpid(), injection->tid, 0) == 0)
+        sched_yield();
     sem_destroy(&injection->go);
     close(injection->done);
     free(injection);

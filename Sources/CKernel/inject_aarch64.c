@@ -17,6 +17,9 @@
 #define NT_ARM_SYSTEM_CALL 0x404
 #endif
 
+/// PSTATE.BTYPE: an indirect branch has been taken, and not arrived.
+enum { BRANCH_TYPE = 3 << 10 };
+
 /// Number, and result or first argument.
 enum { X_NUMBER = 8, X_RESULT = 0 };
 enum { NO_SYSTEM_CALL = -1 };
@@ -62,6 +65,8 @@ void pk_registers_put_call(struct pk_registers *registers, uint64_t instruction,
                            const long (*arguments)[6])
 {
     registers->user.pc = instruction;
+    // What is between a branch and its landing pad has none at our instruction: guarded code would be left by SIGILL.
+    registers->user.pstate &= ~(uint64_t)BRANCH_TYPE;
     registers->user.regs[X_NUMBER] = (uint64_t)number;
     for (int i = 0; i < 6; i++)
         registers->user.regs[i] = (uint64_t)(*arguments)[i];

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/ptrace.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +148,8 @@ static int prepare(struct pk_tracee *tracee)
     if (error == 0)
         error = pk_request(tracee, PTRACE_SETSIGMASK, sizeof all, (uint64_t)(uintptr_t)&all);
     if (error == 0)
+        error = pk_vectors_keep(tracee);
+    if (error == 0)
         error = pk_registers_settle(tracee);
     if (error)
         return error;
@@ -164,6 +167,8 @@ static int put_back(struct pk_tracee *tracee)
         error = pk_to_event_stop(tracee, true);
     if (error == 0)
         error = pk_registers_set(tracee->tid, &tracee->found);
+    if (error == 0)
+        error = pk_vectors_put_back(tracee);
     if (error == 0)
         error = pk_request(tracee, PTRACE_SETSIGMASK, sizeof tracee->mask, (uint64_t)(uintptr_t)&tracee->mask);
     return error ? error : pk_request(tracee, PTRACE_DETACH, 0, 0);
@@ -247,6 +252,7 @@ static enum pk_inject_result attempt(struct pk_tracee *tracee)
     }
     const enum pk_inject_result done = work_on(tracee, &status);
     pk_status_free(&status);
+    free(tracee->vectors);
     return done;
 }
 

@@ -8,7 +8,7 @@
 #include <sys/user.h>
 
 // What differs between processors: registers of a stopped thread, and how a system call is written in them.
-// inject_x86_64.c, inject_aarch64.c.
+// inject_x86_64.c, inject_aarch64.c, inject_vectors_aarch64.c.
 
 #if defined(__x86_64__)
 struct pk_registers {
@@ -43,5 +43,9 @@ struct pk_tracee;
 /// Makes `found` what must be put back for an interrupted call to go on, where the kernel has already rewritten the
 /// registers at the stop. 0 or -errno.
 int pk_registers_settle(struct pk_tracee *tracee);
+
+/// Keeps in `vectors` those registers that calls may spoil, and puts them back. 0 or -errno.
+int pk_vectors_keep(struct pk_tracee *tracee);
+int pk_vectors_put_back(struct pk_tracee *tracee);
 
 #endif

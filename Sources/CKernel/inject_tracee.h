@@ -26,6 +26,8 @@ struct pk_tracee {
 
     // As it was found, and where it can make calls.
     struct pk_registers found;
+    void *vectors;   ///< what its registers hold besides, where calls may spoil it, or NULL; malloc(3)
+    int vectors_set; ///< in which form (NT_*)
     uint64_t mask;
     uint64_t pending;     ///< signals that waited for it, or for the process
     uint64_t ignored;     ///< signals

@@ -12,6 +12,7 @@ from injection import errno_of, eventually, failed, settled
 
 BLOCKED = [
     "read",
+    "handler",
     "nanosleep",
     "clock_nanosleep",
     "futex",
@@ -29,6 +30,8 @@ SHELL = ("sh", "-c", 'echo "new $$ $FOO $1"; read line; echo "got $line"; exit 4
 EINTR_BY_RULE = {"epoll", "sigtimedwait"}
 # The kernel writes the rest of the time into the caller's memory: select(2), "the Linux system call".
 WRITES_THE_REST = {"ppoll", "select"}
+if os.uname().machine == "aarch64":
+    WRITES_THE_REST.add("poll")  # which is made of ppoll(2) there
 
 
 def is_replaced(injector, victim, **options):
@@ -47,7 +50,7 @@ def test_what_waits_is_replaced(injector, zoo, way):
     is_replaced(injector, settled(injector.spawn(zoo("victim"), way)))
 
 
-@pytest.mark.parametrize("way", ["sum", "leaderless"])
+@pytest.mark.parametrize("way", ["sum", "clock", "leaderless"])
 def test_what_works_is_replaced(injector, zoo, way):
     is_replaced(injector, injector.spawn(zoo("victim"), way))
 
@@ -95,7 +98,7 @@ def unstartable(tmp_path_factory):
     (place / "plain").chmod(0o644)
     (place / "orphan").write_text("#!/no/such/interpreter\n")
     (place / "orphan").chmod(0o755)
-    long = "x" * (200 << 10)
+    long = "x" * (33 * os.sysconf("SC_PAGE_SIZE"))  # execve(2): a string has 32 pages at most
     return [
         (str(place / "nowhere"), ["new"], errno.ENOENT),
         (str(place / "plain"), ["new"], errno.EACCES),
@@ -108,7 +111,7 @@ def unstartable(tmp_path_factory):
 
 
 #: What a victim has besides: other threads, blocked or handled signals, its own 0 to 2. With some it would not wait.
-TRAITS = {"": [], "threads": [], "blocked": [], "signals": ["ppoll", "sigsuspend"], "stdio": ["read"]}
+TRAITS = {"": [], "threads": [], "blocked": [], "signals": ["ppoll", "sigsuspend"], "stdio": ["read", "handler"]}
 WAITING = [(way, trait) for way in BLOCKED for trait, not_with in TRAITS.items() if way not in not_with]
 
 
@@ -138,7 +141,7 @@ def finish(injector, victim, way, traits):
         expected = (-1, "EINTR")
     elif way in EINTR_BY_RULE:
         expected = (-1, "EINTR")
-    elif way in ("read", "poll", "select", "ppoll"):
+    elif way in ("read", "handler", "poll", "select", "ppoll"):
         victim.say(b"x")
         expected = (1, "OK")
     elif way == "wait":
@@ -164,13 +167,37 @@ def test_the_time_that_has_passed_counts(injector, zoo, way):
     assert victim.reap() == ("code", 5)
 
 
-def test_work_goes_on_while_hundreds_fail(injector, zoo):
-    victim = injector.spawn(zoo("victim"), "threads", "sum")
+@pytest.mark.parametrize("way", ["sum", "clock"])
+def test_work_goes_on_while_hundreds_fail(injector, zoo, way):
+    victim = injector.spawn(zoo("victim"), "threads", way)
     for _ in range(150):
         assert injector.fails(victim)[:2] == ("failed", "exec")
     os.kill(victim.pid, signal.SIGUSR1)
     victim.read_until(b"\n")
     assert errno_of(victim.output)[0] == 0
+    assert victim.reap() == ("code", 5)
+
+
+@pytest.mark.parametrize("way", ["call", "work", *(["streaming"] if os.uname().machine == "aarch64" else [])])
+def test_every_register_is_put_back(injector, zoo, way):
+    """What a call may spoil as well, when it comes in the midst of work."""
+    victim = injector.spawn(zoo("registers"), way)
+    if way == "call":
+        settled(victim)
+    for _ in range(50):
+        assert injector.fails(victim)[:2] == ("failed", "exec")
+    victim.say(b"x") if way == "call" else os.kill(victim.pid, signal.SIGUSR1)
+    assert victim.read_until(b"") == b"whole\n"
+    assert victim.reap() == ("code", 5)
+
+
+def test_it_is_stopped_between_a_branch_and_its_landing(injector, zoo):
+    """Where processors that guard branches would take the first injected call for one that went astray."""
+    victim = injector.spawn(zoo("branches"))
+    for _ in range(300):
+        assert injector.fails(victim)[:2] == ("failed", "exec")
+    os.kill(victim.pid, signal.SIGUSR1)
+    assert victim.read_until(b"") == b"missed 0\n"
     assert victim.reap() == ("code", 5)
 
 
