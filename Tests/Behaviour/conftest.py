@@ -60,13 +60,25 @@ def zoo():
     shutil.rmtree(directory, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def engine_program(name, *sources):
+    directory = pathlib.Path(tempfile.mkdtemp(prefix=name + "-"))
+    directory.chmod(0o755)
+    injection.compile_with_engine(str(directory / name), *sources)
+    yield str(directory / name)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def injector_program():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="injector-"))
-    directory.chmod(0o755)
-    injection.compile_injector(str(directory / "injector"))
-    yield str(directory / "injector")
-    shutil.rmtree(directory, ignore_errors=True)
+    with engine_program("injector", "inject*.c") as program:
+        yield program
+
+
+@pytest.fixture(scope="session")
+def launcher():
+    with engine_program("launcher", "launch*.c", "ancillary.c") as program:
+        yield program
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ def refused(reason):
     return ("refused", reason)
 
 
-def compile_injector(target):
-    """Compiles it with the server's own C files."""
-    sources = [str(KERNEL / name) for name in ("process.c", "image.c")] + [str(file) for file in KERNEL.glob("inject*.c")]
-    own = REPOSITORY / "Tests" / "Zoo" / "injector.c"
+def compile_with_engine(target, *patterns):
+    """Compiles the program of that name with the server's own C files."""
+    sources = [str(file) for pattern in ("process.c", "image.c", *patterns) for file in KERNEL.glob(pattern)]
+    own = REPOSITORY / "Tests" / "Zoo" / (pathlib.Path(target).name + ".c")
     flags = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-pthread", "-I%s" % (KERNEL / "include")]
     subprocess.run([os.environ.get("CC", "cc"), *flags, "-o", target, str(own), *sources], check=True)
 

@@ -11,7 +11,7 @@
 //   threads                         -> how many this process has
 #define _GNU_SOURCE
 #include "inject.h"
-#include "image.h"
+#include "pack.h"
 #include "process.h"
 
 #include <errno.h>
@@ -46,14 +46,6 @@ static struct {
     struct pk_exit exit;
 } children[CHILDREN];
 static int child_count;
-
-static void check(bool good, const char *what)
-{
-    if (good)
-        return;
-    perror(what);
-    exit(111);
-}
 
 static int child_index(const char *pid)
 {
@@ -91,48 +83,6 @@ static void spawn(char **words)
     check(children[child_count].pidfd >= 0, "pidfd_open");
     child_count++;
     printf("%d %d %d\n", (int)pid, input[1], output[0]);
-}
-
-/// Packs the words up to each "--" as three lists.
-static void *pack(char **words, const char *directory, uint64_t *size)
-{
-    uint64_t count = 0, text = 0;
-    for (char **word = words; *word; word++) {
-        count++;
-        text += strlen(*word) + 1;
-    }
-    count++; // the last list's end; the others' are the separators
-    const uint64_t head = sizeof(struct pk_packed_image) + count * 8;
-    const uint64_t room = head + text + (directory ? strlen(directory) + 1 : 0);
-    char *block = calloc(1, room);
-    check(block, "calloc");
-    struct pk_packed_image *image = (struct pk_packed_image *)block;
-    uint64_t *slots = (uint64_t *)(image + 1), at = head, lists = 0;
-    for (uint64_t i = 0; i + 1 < count; i++) {
-        if (strcmp(words[i], "--") == 0) {
-            *(lists++ == 0 ? &image->argv : &image->envp) = i + 1;
-            continue;
-        }
-        slots[i] = at;
-        strcpy(block + at, words[i]);
-        at += strlen(words[i]) + 1;
-    }
-    check(lists == 2, "three lists");
-    image->words = count;
-    if (directory) {
-        image->cwd = at;
-        strcpy(block + at, directory);
-    }
-    image->size = *size = room;
-    return block;
-}
-
-static const char *option(char ***words, const char *name)
-{
-    const size_t length = strlen(name);
-    if (**words && strncmp(**words, name, length) == 0 && (**words)[length] == '=')
-        return *(*words)++ + length + 1;
-    return NULL;
 }
 
 static void begin(char **words)
