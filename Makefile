@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 SCRATCH ?= .build
 export SCRATCH
 
-.PHONY: all run build test test-pythons bench lint install clean
+.PHONY: all run build test test-pythons test-aarch64 bench lint install clean
 
 all: build
 
@@ -26,6 +26,11 @@ test:
 ## test-pythons: CPython's own tests of subprocess against ours, with every interpreter from 3.9 on that is found
 test-pythons: build
 	@PROCCTLD=$(abspath $(SCRATCH))/release/procctld python3 clients/python/tests/cpython/run.py --all
+
+## test-aarch64: the C of the server on an emulated aarch64 machine (QEMU and Debian's arm64 packages; ten minutes or so)
+test-aarch64:
+	@.ci/prepare aarch64
+	@python3 Tests/Machines/aarch64/run.py $(MACHINE)
 
 ## bench: against C programs on this machine, in the same run
 bench: build
