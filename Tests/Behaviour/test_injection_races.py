@@ -138,9 +138,9 @@ def test_it_execs_by_itself_meanwhile(injector, zoo):
 def test_many_at_once(injector, zoo):
     victims = [injector.spawn(zoo("victim"), "read") for _ in range(40)]
     for _ in range(3):
-        numbers = [injector.begin(victim, [zoo("victim"), "read"]) for victim in victims]
+        numbers = [injector.begin(victim, [zoo("victim"), "read"], deadline=60000) for victim in victims]
         assert {injector.end(number).result for number in numbers} == {"replaced"}
-    numbers = [injector.begin(victim, SHELL, "/bin/sh") for victim in victims]
+    numbers = [injector.begin(victim, SHELL, "/bin/sh", deadline=60000) for victim in victims]
     assert {injector.end(number).result for number in numbers} == {"replaced"}
     for victim in victims:
         victim.say(b"\n")
