@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Full-screen and interactive programs inside `procctl run` and after `attach`, in a real terminal emulator."""
 
+import os
+import signal
+
+import procfs
 import pytest
 import wire
 from cli_support import cli  # noqa: F401
@@ -139,3 +143,37 @@ def test_a_mouse_and_a_hidden_cursor_are_not_left_behind(window):
     assert (window.state("cursor_flag"), window.state("alternate_on")) == ("0", "1")
     window.keys("C-c")
     has_ended(window, 130)
+
+
+def test_settings_changed_while_it_was_stopped_stay(window):
+    """What it gives back at its end is what it found when it went on, not what there was at its beginning."""
+    window.command("PS1='inner: ' sh -i")
+    window.until("^inner:")
+    window.command('"$procctl" run sh -c "echo begun; exec cat"')
+    window.until("^begun")
+    window.keys("C-z")
+    window.until("Stopped")
+    window.command("stty intr ^X; fg")
+    window.command("two")
+    wire.wait_until(lambda: window.screen().count("two") == 2)
+    window.keys("C-d")
+    window.command("stty -a | grep intr; stty intr ^C; exit; echo st=$?")
+    window.until(r"intr = \^X")
+    window.until("^(inner: )?ready>")
+    assert window.settings() == window.calm
+
+
+def test_stopped_by_a_signal_that_none_can_take(window):
+    """The shell takes its terminal back from a job that SIGSTOP stopped; when it goes on, the keys are the program's again."""
+    window.procctl("run sh -c 'echo begun; exec cat'")
+    window.until("^begun")
+    (client,) = procfs.children(int(window.state("pane_pid")))
+    os.kill(client, signal.SIGSTOP)
+    window.until("Stopped")
+    wire.wait_until(lambda: "-isig" not in window.settings(), what="the shell to take its terminal back")
+    window.command("fg; echo st=$?")
+    wire.wait_until(lambda: "-isig" in window.settings(), what="raw mode")
+    window.command("two")
+    wire.wait_until(lambda: window.screen().count("two") == 2)
+    window.keys("C-d")
+    has_ended(window)

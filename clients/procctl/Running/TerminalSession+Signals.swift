@@ -53,9 +53,9 @@ extension TerminalSession {
 
     /// Takes the terminal again, if it is our turn.
     func resume() throws(Failure) {
-        guard !terminal.isRaw else { return }
+        let wasRaw = terminal.isRaw
         terminal.enter()
-        guard terminal.isRaw else { return }
+        guard terminal.isRaw, !wasRaw else { return }
         screen = modes.enter + screen
         try resize()
     }

@@ -17,9 +17,12 @@ enum TerminalGuard {
     nonisolated(unsafe) private static let previous = UnsafeMutablePointer<sigaction>.allocate(capacity: 65)
 
     /// Raw mode (cfmakeraw(3)): keys come one by one and mean nothing here. False when the terminal refuses.
+    ///
+    /// What is found is looked at each time: while we were stopped, the shell's user may have changed it. Once more while
+    /// it is raw: somebody may have taken that back (a shell does from a job that SIGSTOP stopped).
     static func enter(_ descriptor: CInt) -> Bool {
+        if !isRaw { guard tcgetattr(descriptor, &found) == 0 else { return false } }
         if terminal < 0 {
-            guard tcgetattr(descriptor, &found) == 0 else { return false }
             terminal = descriptor
             install()
         }

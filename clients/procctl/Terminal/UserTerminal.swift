@@ -46,7 +46,7 @@ final class UserTerminal {
 
     /// Raw mode, if it is a terminal and our turn.
     func enter() {
-        guard isTerminal, tcgetpgrp(input) == getpgrp() else { return }
+        guard isTerminal, tcgetpgrp(input) == getpgrp() else { return leave() }
         isRaw = TerminalGuard.enter(input)
     }
 
