@@ -47,6 +47,12 @@ def test_in_a_pipe_there_is_no_terminal_unless_asked_for(cli):
     assert b"got word\r\n" in done.stdout and b"more\r\n" in done.stdout
 
 
+def test_input_without_a_last_newline_ends_too(cli):
+    """The first ^D behind half a line only hands it over (termios(3))."""
+    done = cli.run("run", "--stdio=pty", "sh", "-c", "stty -echo; echo ready; cat; echo; exit 3", input=b"some")
+    assert done.returncode == 3 and done.stdout.splitlines()[-1] == b"some"
+
+
 def test_signals_are_sent_on(cli):
     with run(cli, "trap 'echo caught; exit 9' TERM; echo ready; " + LOOP) as seat:
         seat.until("ready\r\n")

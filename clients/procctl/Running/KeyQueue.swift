@@ -12,6 +12,7 @@ struct KeyQueue {
     private var underWay: Set<RequestID> = []
     private var kept: [UInt8] = []
     private var endsInput = false
+    private var endsInLine = false
     /// The program takes no more.
     private(set) var isClosed = false
 
@@ -24,6 +25,7 @@ struct KeyQueue {
 
     mutating func add(_ bytes: ArraySlice<UInt8>) throws(Failure) {
         kept += bytes
+        if let last = bytes.last { endsInLine = last != UInt8(ascii: "\n") }
         try pour()
     }
 
@@ -55,7 +57,10 @@ struct KeyQueue {
         }
         if endsInput, kept.isEmpty, !isClosed {
             isClosed = true
-            underWay.insert(try client.send("write", .object(["process": process, "eof": true])))
+            // In the middle of a line the first end-of-file character only hands over what there is of it (termios(3)).
+            for _ in 0..<(endsInLine ? 2 : 1) {
+                underWay.insert(try client.send("write", .object(["process": process, "eof": true])))
+            }
         }
     }
 }
