@@ -74,6 +74,11 @@ def test_help(alone, name):
     assert done.stdout.startswith(b"OVERVIEW: ") and b"USAGE: procctl %s" % name.encode() in done.stdout
 
 
+@pytest.mark.parametrize("name", ["run", "attach"])
+def test_help_shows_a_key_as_it_is_given(alone, name):
+    assert "(default: ^])" in " ".join(alone()(name, "--help").split())
+
+
 def test_help_names_every_command(alone):
     text = alone()("--help")
     words = " ".join(text.split())

@@ -140,7 +140,8 @@ def test_logs_as_json_are_the_answers(cli):
 
 def test_logs_of_what_is_not_captured(cli):
     process = spawn(cli, "echo out", "--stdout", "null", "--stderr", "null")
-    assert "nothing of it is captured" in cli.fails(1, "logs", process)
+    assert "nothing of it is captured (stdout: null, stderr: null)" in cli.fails(1, "logs", process)
+    assert cli.fails(1, "logs", "--stream", "terminal", process) == "it has no terminal"
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ struct Logs: ConnectedCommand {
         let kinds = wanted.compactMap { name in
             (record["streams"]?[name.rawValue]?["kind"]?.string).map { "\(name.rawValue): \($0)" }
         }
+        if kinds.isEmpty { throw Failure("it has no terminal") }
         throw Failure("nothing of it is captured", hint: kinds.joined(separator: ", "))
     }
 

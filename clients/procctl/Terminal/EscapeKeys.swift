@@ -18,6 +18,14 @@ enum EscapeWord: ExpressibleByArgument {
         self = .key(bytes[1] & 0x1F)
     }
 
+    /// As it is given, in the help.
+    var defaultValueDescription: String {
+        switch self {
+        case .none: "none"
+        case .key(let key): "^" + String(UnicodeScalar(key | 0x40))
+        }
+    }
+
     /// That of telnet(1) and systemd-run(1): control and `]`.
     static let usual = EscapeWord.key(0x1D)
 }
