@@ -36,6 +36,12 @@ extension CapturedStream {
         return reader
     }
 
+    /// What a chunk is by now: its bytes, or a gap if the ring has moved on since.
+    public func now(_ chunk: Chunk) -> Chunk {
+        guard case .bytes(let offset, let count, _) = chunk, count > 0 else { return chunk }
+        return peek(at: offset, limit: count) ?? chunk
+    }
+
     /// Forgets a read; it is not answered.
     public func cancel(_ reader: PendingRead) {
         readers[ObjectIdentifier(reader)] = nil

@@ -33,8 +33,11 @@ extension Server {
         let pending = stream.read(
             at: Int(offset ?? 0), limit: Int(limit ?? Int64(limits.readDefault)), timeout: timeout ?? 0
         ) { chunk in
-            let arrivals = wantsArrivals ? Optional(Self.arrivals(of: chunk, in: stream)) : Optional.none
-            call.succeed { Self.write(chunk, of: stream, process: process.id, name: name, arrivals, into: &$0) }
+            call.succeedWhenThereIsRoom { writer in
+                let chunk = stream.now(chunk)
+                let arrivals = wantsArrivals ? Optional(Self.arrivals(of: chunk, in: stream)) : Optional.none
+                Self.write(chunk, of: stream, process: process.id, name: name, arrivals, into: &writer)
+            }
         }
         if let pending { call.wait { stream.cancel(pending) } }
     }

@@ -272,3 +272,21 @@ def test_a_reader_that_never_reads_stalls_nobody(client, connect, zoo):
         pass
     assert output_of(client, ["echo", "on"])[1] == b"on\n"
     assert len(read_all(connect(), record["id"])) == 1 << 20
+
+
+def test_reads_that_wait_are_answered_as_the_peer_takes_it(fresh):
+    """The same bytes for a hundred of them at once are not all made at once."""
+    server = fresh()
+    with server.connect() as client, server.connect() as reader:
+        script = "read go; head -c 40000 /dev/zero; read go"
+        process = spawn(client, ["sh", "-c", script], stdin="pipe")["id"]
+        before = int(procfs.status(server.pid, "VmHWM").split()[0])
+        reads = [reader.start("read", {"process": process, "timeout_ms": 60000}) for _ in range(100)]
+        reader.request("ping")
+        client.request("write", {"process": process, "data": "\n"})
+        wire.wait_until(lambda: get(client, process)["streams"]["stdout"]["end"] == 40000)
+        answers = [reader.finish(identifier) for identifier in reads]
+        grown = int(procfs.status(server.pid, "VmHWM").split()[0]) - before
+        assert all(answer["offset"] == 0 and set(answer["text"]) == {"\0"} for answer in answers)
+        assert all(answer["next_offset"] == len(answer["text"]) for answer in answers)
+        assert grown < 16 << 10, "%d KiB for a hundred reads" % grown
