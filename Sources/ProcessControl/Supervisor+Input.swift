@@ -25,10 +25,10 @@ extension Supervisor {
 
     /// Gives a process's terminal another size; its foreground programs are told by SIGWINCH.
     public func resize(_ process: ManagedProcess, rows: UInt16, columns: UInt16) throws(Refusal) {
-        guard let master = process.terminalMaster, process.spec.terminal != nil else {
+        guard process.spec.terminal != nil else {
             throw .wrongState(reason: "no_terminal", process: process.id, state: process.state)
         }
-        guard process.terminal?.isOpen == true else {
+        guard let master = process.terminalMaster, process.terminal?.isOpen == true else {
             throw .streamClosed(process: process.id, stream: "terminal")
         }
         do throws(Errno) {

@@ -182,7 +182,8 @@ def test_resize_where_there_is_no_terminal(client):
 def test_resize_after_the_end(client):
     record = on_terminal(client, ["true"])
     drained(client, record["id"])
-    assert failure(resize, client, record["id"], 10, 10).code in (6, 10)
+    error = failure(resize, client, record["id"], 10, 10)
+    assert error.code == 10 and error.data["stream"] == "terminal"
     assert failure(type_in, client, record["id"], "x").code == 10
 
 
