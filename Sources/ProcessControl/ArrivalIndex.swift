@@ -39,8 +39,20 @@ public struct ArrivalIndex {
 
     /// The entries of a stretch: that which covers its beginning, and those that begin in it.
     func entries(from start: Int, to end: Int) -> [Entry] {
-        let first = entries.lastIndex { $0.offset <= start } ?? entries.startIndex
-        return entries[first...].prefix { $0.offset < end }.map { $0 }
+        entries[covering(start)...].prefix { $0.offset < end }.map { $0 }
+    }
+
+    /// The order of the entry that covers a byte.
+    func order(at offset: Int) -> Int { entries.isEmpty ? 0 : entries[covering(offset)].order }
+
+    /// The last entry at or before `offset`, else the first.
+    private func covering(_ offset: Int) -> Int {
+        var (low, high) = (0, entries.count)
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if entries[middle].offset <= offset { low = middle } else { high = middle }
+        }
+        return low
     }
 }
 

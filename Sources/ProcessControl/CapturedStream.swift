@@ -265,6 +265,9 @@ public final class CapturedStream {
         arrivals.entries(from: start, to: end)
     }
 
+    /// When, among what the streams of the process have said, the byte at `offset` came.
+    func arrivalOrder(at offset: Int) -> Int { arrivals.order(at: offset) }
+
     // MARK: For lossless subscribers
 
     /// `feed` has been sent everything before `offset`: what everybody has been sent is freed.

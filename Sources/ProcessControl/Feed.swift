@@ -138,10 +138,19 @@ public final class Feed {
         }
         // Its first words do not overtake its start.
         if process.state == .held { return nil }
-        for index in cursors.indices where cursors[index].offset < cursors[index].stream.end {
+        for index in withOutput() {
             if let item = output(index, limit: limit, fence: nil) { return item }
         }
         return nil
+    }
+
+    /// The cursors that have something before them, the one first whose came first: a stream that floods is not all
+    /// that a slow subscriber hears.
+    private func withOutput() -> [Int] {
+        let indices = cursors.indices.filter { cursors[$0].offset < cursors[$0].stream.end }
+        if indices.count < 2 { return indices }
+        let orders = cursors.map { $0.stream.arrivalOrder(at: $0.offset) }
+        return indices.sorted { orders[$0] < orders[$1] }
     }
 
     /// Whether everything has been told and nothing can follow.

@@ -3,9 +3,10 @@
 
 import os
 
+import procfs
 import wire
 from subscriptions import Tally, names, subscribe, told, told_bytes
-from support import drained, get, kill, read_all, ready, spawn, wait_one
+from support import drained, get, kill, read_all, spawn, wait_one
 
 MIB = 1 << 20
 BLOCK = {"limit": 65536, "when_full": "block"}
@@ -228,7 +229,8 @@ def test_many_that_leave_in_the_middle(server, client, connect, zoo):
 
 def test_one_that_reads_nothing_and_asks_much(client, connect, zoo):
     """Subscribed, flooded, and full of replies: its own requests wait, nobody else's."""
-    record = ready(client, ["sh", "-c", "echo ready; exec %s 0" % zoo("floods")])
+    record = spawn(client, [zoo("floods"), "0"])
+    wire.wait_until(lambda: written(client, record["id"]))
     lazy = connect()
     subscribe(lazy, "all")
     lazy.socket.setblocking(False)
@@ -239,3 +241,39 @@ def test_one_that_reads_nothing_and_asks_much(client, connect, zoo):
         pass
     assert client.request("ping") and os.path.exists("/proc/%d" % record["pid"])
     kill(client, record["id"], signal="KILL")
+
+
+def test_a_flood_is_not_all_that_a_slow_one_hears(client, connect, zoo):
+    """What stderr said comes when it was said, though stdout always has more."""
+    script = "%s 0 & read go; echo here >&2; wait" % zoo("floods")
+    record = spawn(client, ["sh", "-c", script], stdin="pipe", output={"limit": 65536})
+    listener = connect()
+    subscribe(listener, record["id"], events=["output"])
+    client.request("write", {"process": record["id"], "data": "\n"})
+    for _ in range(200):
+        before = written(client, record["id"])
+        wire.wait_until(lambda: written(client, record["id"]) >= before + 65536)
+        name, params = listener.notification()
+        if params["stream"] == "stderr":
+            break
+    assert params["stream"] == "stderr" and params["text"] == "here\n"
+    kill(client, record["id"], signal="KILL")
+
+
+def test_what_was_released_is_not_kept_for_one_that_does_not_read(fresh):
+    """Its place in the order is; the bytes have gone with the process, and it will find a gap."""
+    server = fresh()
+    with server.connect() as listener, server.connect() as client:
+        subscribe(listener, "all")
+        full = spawn(client, ["head", "-c", "2000000", "/dev/zero"])
+        drained(client, full["id"])
+        before = int(procfs.status(server.pid, "RssShmem").split()[0])
+        for _ in range(60):
+            record = spawn(client, ["head", "-c", "200000", "/dev/zero"])
+            drained(client, record["id"])
+            client.request("release", {"processes": [record["id"]]})
+        grown = int(procfs.status(server.pid, "RssShmem").split()[0]) - before
+        assert grown < 4 << 10, "%d KiB for sixty of 200 KB" % grown
+        notes = told(listener, lambda name, params: name == "drained" and params["process"] == record["id"])
+        lost = [params["length"] for name, params in notes if name == "gap" and params["process"] == record["id"]]
+        assert lost == [200000]
