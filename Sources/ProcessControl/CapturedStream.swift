@@ -195,6 +195,7 @@ public final class CapturedStream {
         unwatch()
         pipe = nil
         slave = nil
+        ring.discard(before: ring.start, moreMayCome: false)
         changed()
         ended?()
         ended = nil
@@ -202,7 +203,7 @@ public final class CapturedStream {
 
     /// Gives the retained bytes up.
     func forgetBytes() {
-        ring.discard(before: ring.end)
+        ring.discard(before: ring.end, moreMayCome: isOpen)
         changed()
     }
 
@@ -214,7 +215,7 @@ public final class CapturedStream {
     /// Gives up to `count` of the oldest bytes up; returns how many.
     func forgetOldest(_ count: Int) -> Int {
         let given = min(count, ring.count)
-        if given > 0 { ring.discard(before: ring.start + given) }
+        if given > 0 { ring.discard(before: ring.start + given, moreMayCome: isOpen) }
         return given
     }
 
@@ -230,7 +231,7 @@ public final class CapturedStream {
 
     private func free(before offset: Int) {
         guard whenFull == .block, offset > ring.start else { return }
-        ring.discard(before: offset)
+        ring.discard(before: offset, moreMayCome: isOpen)
         resume()
     }
 

@@ -73,11 +73,11 @@ struct OutputRing: ~Copyable {
         return bytes(from: offset, limit: limit).withUnsafeBytes(body)
     }
 
-    /// Frees what lies before `offset`.
-    mutating func discard(before offset: Int) {
+    /// Frees what lies before `offset`; the last pages too, unless they will be written again.
+    mutating func discard(before offset: Int, moreMayCome: Bool = true) {
         start = min(max(start, offset), end)
         if start < end { return }
-        if end - origin > Self.keptWhenEmpty { giveBack() }
+        if !moreMayCome || end - origin > Self.keptWhenEmpty { giveBack() }
         origin = end
     }
 
