@@ -64,6 +64,8 @@ public final class Feed {
     private let wanted: Set<String>
     /// The subscriber is told that there may be something; it takes it when it likes.
     private let wake: (Feed) -> Void
+    /// How many events are still to be told.
+    public var eventsWaiting: Int { events.count }
     /// A part of a character at the end of a stream waits for its rest.
     public var holdsTail: Bool { cursors.contains { $0.holdsTail } }
 

@@ -52,6 +52,8 @@ public final class InputQueue {
     }
 
     private var queuedBytes: Int { state.accepted - state.written }
+    /// What callers wait to see accepted.
+    var waitingBytes: Int { waiting.reduce(0) { $0 + $1.data.count } }
 
     // MARK: From callers
 

@@ -11,6 +11,8 @@ public struct Limits: Sendable {
     public var outputMost = 1 << 30
     /// Input accepted for a program and not yet taken by it.
     public var inputQueue = 1 << 20
+    /// Input of one process that its callers wait to see accepted.
+    public var inputWaiting = 32 << 20
     public var labels = 64
     public var labelBytes = 1 << 10
     public var startTimeout: Int64 = 10_000

@@ -14,6 +14,11 @@ extension Supervisor {
             throw .wrongState(
                 reason: "not_captured: \(process.stdinKind)", process: process.id, state: process.state)
         }
+        // One that waits alone may be as long as a message can be.
+        let waiting = input.waitingBytes
+        if waiting > 0, waiting + data.count > limits.inputWaiting {
+            throw .limitReached(name: "input_waiting_bytes", maximum: limits.inputWaiting)
+        }
         return input.write(data, endsInput: endsInput) { result in
             completion(result.mapError { _ in .streamClosed(process: process.id, stream: "stdin") })
         }

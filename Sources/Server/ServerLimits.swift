@@ -14,6 +14,8 @@ public struct ServerLimits: Sendable {
     /// The most bytes of one notification.
     public var outputPiece = 64 << 10
     public var subscriptions = 64
+    /// Events, output besides, that wait to be told to one subscription whose connection takes nothing.
+    public var eventsWaiting = 16_384
     /// How long, in ms, a lossless subscriber may take nothing.
     public var stall: Int64 = 30_000
     /// One `read`.

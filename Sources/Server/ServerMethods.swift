@@ -78,6 +78,8 @@ extension Server {
             "output_queue_bytes": .integer(limits.outputQueue),
             "stall_ms": .integer(limits.stall),
             "input_queue_bytes": .integer(domain.inputQueue),
+            "input_waiting_bytes": .integer(domain.inputWaiting),
+            "events_waiting": .integer(limits.eventsWaiting),
             "processes": .integer(domain.processes),
             "output_bytes_default": .integer(domain.outputDefault),
             "output_bytes": .integer(domain.outputMost),

@@ -14,6 +14,9 @@ final class Subscription {
     /// It names its processes, and their leases do not run while it is open.
     let holdsLeases: Bool
     var feeds: [ObjectIdentifier: Feed] = [:]
+    /// Events that are still to be told, by feed, and of all feeds.
+    private var waiting: [ObjectIdentifier: Int] = [:]
+    private(set) var eventsWaiting = 0
     var watcher: Watcher?
     var stallTimer: Kernel.Timer?
     /// What a feed waits for that ends in half a character.
@@ -24,6 +27,14 @@ final class Subscription {
         self.holdsLeases = holdsLeases
         self.isLossless = isLossless
         self.stall = stall
+    }
+
+    /// Counts what waits in a feed anew.
+    func count(_ feed: Feed) {
+        let number = feed.eventsWaiting
+        let key = ObjectIdentifier(feed)
+        eventsWaiting += number - (waiting[key] ?? 0)
+        waiting[key] = number > 0 ? number : nil
     }
 }
 
@@ -110,12 +121,15 @@ final class Subscriptions {
         subscription.feeds[key] = nil
         server.loop.cancel(subscription.tailTimers.removeValue(forKey: key))
         feed.end()
+        subscription.count(feed)
         if subscription.holdsLeases { server.supervisor.letLeaseRun(feed.process) }
     }
 
     // MARK: Telling
 
     private func wake(_ feed: Feed, of subscription: Subscription) {
+        subscription.count(feed)
+        if subscription.eventsWaiting > server.limits.eventsWaiting { pumpLater() }
         guard isReady.insert(ObjectIdentifier(feed)).inserted else { return }
         ready.append((subscription, feed))
         pumpLater()
@@ -195,16 +209,28 @@ final class Subscriptions {
         subscription.stallTimer = nil
     }
 
-    /// A lossless subscriber holds its programs up. One that has not taken anything for long is ended.
+    /// A lossless subscriber holds its programs up. One that has not taken anything for long is ended, and so is any that
+    /// as much waits for as it would be told in a long time: nothing of what happened may be left out.
     private func watchForStalls() {
         guard connection.isFullOfOutput else { return }
+        for subscription in Array(subscriptions.values) where subscription.eventsWaiting > server.limits.eventsWaiting {
+            endStalled(subscription)
+        }
         for (subscription, _) in ready where subscription.isLossless && subscription.stallTimer == nil {
             subscription.stallTimer = server.loop.after(subscription.stall) { [weak self, weak subscription] in
-                guard let self, let subscription, end(subscription.id) else { return }
-                let params: JSONValue = ["subscription": .integer(subscription.id), "reason": "stalled"]
-                connection.send(notification(method: "subscription_ended", params: params))
-                connection.requestEnded()
+                guard let self, let subscription else { return }
+                endStalled(subscription)
             }
         }
+    }
+
+    private func endStalled(_ subscription: Subscription) {
+        guard end(subscription.id) else { return }
+        // What it was to be told, and the processes that this was about, are not kept for it.
+        for (other, feed) in ready where other === subscription { isReady.remove(ObjectIdentifier(feed)) }
+        ready.removeAll { $0.subscription === subscription }
+        let params: JSONValue = ["subscription": .integer(subscription.id), "reason": "stalled"]
+        connection.send(notification(method: "subscription_ended", params: params))
+        connection.requestEnded()
     }
 }

@@ -168,3 +168,31 @@ def test_spawn_and_forget(client):
     ids = [spawn(client, ["true"])["id"] for _ in range(100)]
     client.request("wait", {"processes": ids, "until": "drained"})
     assert client.request("release", {"processes": ids}) == {"released": ids}
+
+
+def test_one_that_never_reads_costs_a_bounded_number_of_events(fresh, zoo):
+    """Whoever takes nothing while thousands of things happen is told so in the end; nothing is left out before."""
+    server = fresh()
+    with server.connect() as deaf, server.connect() as eager, server.connect() as client:
+        params = {"argv": [zoo("waits")], "stdout": "null", "stderr": "null"}
+        ids = [answer["result"]["id"] for answer in client.batch([("spawn", params)] * 100)]
+        events = {"events": ["stopped", "continued"]}
+        subscription = deaf.request("subscribe", events)["subscription"]
+        eager.request("subscribe", events)
+        happened = 0
+        # So many may wait, and some more are on their way in the kernel.
+        while happened < client.request("info")["limits"]["events_waiting"] + 10000:
+            for signal, event in (("STOP", "stopped"), ("CONT", "continued")):
+                kill(client, ids, signal=signal, scope="process")
+                assert {eager.notification()[0] for _ in ids} == {event}
+                happened += len(ids)
+        told = {process: [] for process in ids}
+        name, params = deaf.notification()
+        while name != "subscription_ended":
+            told[params["process"]].append(name)
+            name, params = deaf.notification()
+        assert params == {"subscription": subscription, "reason": "stalled"}
+        assert all(set(names[0::2]) == {"stopped"} for names in told.values())
+        assert all(set(names[1::2]) <= {"continued"} for names in told.values())
+        assert deaf.request("ping") and not deaf.notifications
+        kill(client, "all", signal="KILL", wait=True)

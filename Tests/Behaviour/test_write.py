@@ -208,3 +208,23 @@ def test_its_stdin_is_an_ordinary_pipe(client, zoo):
     seen = unfold(read_all(client, record["id"]))
     assert seen["fds"]["0"]["target"].startswith("pipe:") and seen["fds"]["0"]["nonblock"] is False
     assert seen["fds"]["0"]["access"] == os.O_RDONLY and set(seen["fds"]) == {"0", "1", "2"}
+
+
+def test_what_waits_is_bounded(client, zoo):
+    """Callers of a program that does not read cannot make the server hold any amount for them."""
+    record = ready(client, [zoo("never_reads")], stdin="pipe")
+    most = client.request("info")["limits"]["input_waiting_bytes"]
+    piece = "x" * (8 * MIB)
+    answer = write(client, record["id"], piece)
+    assert answer["accepted"] == len(piece)
+    waiting = [client.start("write", {"process": record["id"], "data": piece}) for _ in range(most // len(piece))]
+    error = failure(write, client, record["id"], "x")
+    assert error.code == 8, error
+    assert error.data == {"kind": "limit_reached", "limit": "input_waiting_bytes", "maximum": most}
+    client.request("$/cancelRequest", {"id": waiting[-1]})
+    assert failure(client.finish, waiting.pop()).code == -32800
+    waiting.append(client.start("write", {"process": record["id"], "data": "x"}))
+    client.request("ping")
+    assert not set(waiting) & set(client.replies)
+    kill(client, record["id"], signal="USR1")
+    assert all(failure(client.finish, identifier).code == 10 for identifier in waiting)

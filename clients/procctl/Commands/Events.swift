@@ -52,6 +52,8 @@ struct Events: ConnectedCommand {
             case .response(id, .failure(let error)): throw Failure(error)
             case .response(id, .success(let value)) where !processes.isEmpty:
                 left = Set((value["processes"]?.elements ?? []).compactMap(\.integer))
+            case .notification("subscription_ended", _):
+                throw Failure("what was told was not read for too long, and is not told any more")
             case .notification(let name, let params?):
                 if wanted.contains(where: { $0.rawValue == name }) { try tell(name, params) }
                 if name == "drained", let process = params["process"]?.integer { left?.remove(process) }

@@ -155,7 +155,8 @@ class OutputLost(ProcctlError):
 
 
 class SubscriptionEnded(ProcctlError):
-    """The server has ended a subscription: a lossless one that took nothing for too long (``reason`` "stalled")."""
+    """The server has ended a subscription that took nothing for too long (``reason`` "stalled"): a lossless one while
+    programs waited for it, any other while thousands of events did."""
 
     reason = property(lambda self: self.data.get("reason"))
 
