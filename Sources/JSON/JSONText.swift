@@ -5,31 +5,19 @@
 enum JSONText {
     /// Text is looked at four words at a time. (Of SIMD types Swift 6.3 makes calls, one for each byte compared.)
     private static let width = 32
-    /// Made here first: memory that stays in the nearest cache, and appended in large pieces.
-    private static let roomSize = 8192
-    /// The most that one round of the loop makes: a block, and an escape.
-    private static let mostPerRound = width + 6
 
     /// Appends the text, or returns false if it is not UTF-8: then what was appended is to be thrown away.
-    static func append(_ text: UnsafeRawBufferPointer, to bytes: inout [UInt8]) -> Bool {
-        withUnsafeTemporaryAllocation(byteCount: roomSize, alignment: 8) { room in
-            var (position, used) = (0, 0)
-            while position < text.count {
-                if used > roomSize - mostPerRound {
-                    bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: room[..<used]))
-                    used = 0
-                }
-                if position + width <= text.count {
-                    let plain = copyPlain(text, at: position, to: room, at: used)
-                    position += plain
-                    used += plain
-                    if plain == width { continue }
-                }
-                guard appendOthers(text, at: &position, to: room, at: &used) else { return false }
+    static func append(_ text: UnsafeRawBufferPointer, to room: inout JSONRoom) -> Bool {
+        var position = 0
+        while position < text.count {
+            if position + width <= text.count {
+                let plain = room.append(most: width) { copyPlain(text, at: position, to: $0) }
+                position += plain
+                if plain == width { continue }
             }
-            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: room[..<used]))
-            return true
+            guard appendOthers(text, at: &position, to: &room) else { return false }
         }
+        return true
     }
 
     // MARK: What stands for itself
@@ -37,11 +25,11 @@ enum JSONText {
     /// Copies a block. Only the bytes before the first that does not stand for itself count; returns how many.
     @inline(__always)
     private static func copyPlain(
-        _ text: UnsafeRawBufferPointer, at position: Int, to room: UnsafeMutableRawBufferPointer, at used: Int
+        _ text: UnsafeRawBufferPointer, at position: Int, to place: UnsafeMutableRawPointer
     ) -> Int {
         @inline(__always) func copyWord(_ offset: Int) -> UInt64 {
             let word = text.loadUnaligned(fromByteOffset: position + offset, as: UInt64.self)
-            room.storeBytes(of: word, toByteOffset: used + offset, as: UInt64.self)
+            place.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
             return marks(in: word.littleEndian)
         }
         let (first, second, third, fourth) = (copyWord(0), copyWord(8), copyWord(16), copyWord(24))
@@ -68,26 +56,32 @@ enum JSONText {
 
     // MARK: What does not
 
-    /// Appends a character, and those behind it that do not stand for themselves either, as far as there is room. False
+    /// Appends a character, and those behind it that do not stand for themselves either, or are too few for a block. False
     /// if one is none.
     @inline(__always)
     private static func appendOthers(
-        _ text: UnsafeRawBufferPointer, at position: inout Int, to room: UnsafeMutableRawBufferPointer,
-        at used: inout Int
+        _ text: UnsafeRawBufferPointer, at position: inout Int, to room: inout JSONRoom
     ) -> Bool {
         repeat {
-            let byte = text[position]
-            if byte < 0x80 {
-                used += appendASCII(byte, to: room, at: used)
+            let (byte, start) = (text[position], position)
+            if isPlain(byte) {
+                room.append(byte)
+                position += 1
+            } else if byte < 0x80 {
+                room.append(most: 6) { escape(byte, to: $0) }
                 position += 1
             } else {
                 let length = UTF8Character.length(at: position, in: text)
                 if length == 0 { return false }
-                for index in 0..<length { room[used + index] = text[position + index] }
+                room.append(most: 4) { place in
+                    for index in 0..<length {
+                        place.storeBytes(of: text[start + index], toByteOffset: index, as: UInt8.self)
+                    }
+                    return length
+                }
                 position += length
-                used += length
             }
-        } while used <= roomSize - mostPerRound && position < text.count && !isPlain(text[position])
+        } while position < text.count && (position + width > text.count || !isPlain(text[position]))
         return true
     }
 
@@ -96,26 +90,26 @@ enum JSONText {
         byte >= 0x20 && byte < 0x80 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
-    /// Returns how many bytes the character takes.
+    /// Writes the character of ASCII that it takes two of, or six.
     @inline(__always)
-    private static func appendASCII(_ byte: UInt8, to room: UnsafeMutableRawBufferPointer, at used: Int) -> Int {
+    private static func escape(_ byte: UInt8, to place: UnsafeMutableRawPointer) -> Int {
+        @inline(__always) func put(_ byte: UInt8, _ offset: Int) {
+            place.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+        }
         let letter: UInt8
         switch byte {
         case UInt8(ascii: "\n"): letter = UInt8(ascii: "n")
         case UInt8(ascii: "\""), UInt8(ascii: "\\"): letter = byte
         case UInt8(ascii: "\r"): letter = UInt8(ascii: "r")
         case UInt8(ascii: "\t"): letter = UInt8(ascii: "t")
-        case 0x20...:
-            room[used] = byte
-            return 1
         default:
-            for (index, byte) in "\\u00".utf8.enumerated() { room[used + index] = byte }
-            room[used + 4] = UInt8(ascii: "0") + byte >> 4
-            room[used + 5] = (byte & 15 < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10) + byte & 15
+            for (offset, byte) in "\\u00".utf8.enumerated() { put(byte, offset) }
+            put(UInt8(ascii: "0") + byte >> 4, 4)
+            put((byte & 15 < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10) + byte & 15, 5)
             return 6
         }
-        room[used] = UInt8(ascii: "\\")
-        room[used + 1] = letter
+        put(UInt8(ascii: "\\"), 0)
+        put(letter, 1)
         return 2
     }
 }

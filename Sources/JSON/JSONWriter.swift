@@ -3,17 +3,17 @@
 /// JSON written as it is made, without values in between: for what is made for every process, and by the thousand.
 ///
 /// Every function writes one value, or one member of the object that is being written; commas come by themselves.
-public struct JSONWriter {
-    private var bytes: [UInt8] = []
+public struct JSONWriter: ~Copyable {
+    private var room = JSONRoom()
     /// Something stands before in this container.
     private var follows = false
 
     /// Appends the one value that `body` writes.
     public static func append(to bytes: inout [UInt8], _ body: (inout JSONWriter) -> Void) {
         var writer = JSONWriter()
-        swap(&writer.bytes, &bytes)
+        writer.room.exchange(&bytes)
         body(&writer)
-        swap(&writer.bytes, &bytes)
+        writer.room.exchange(&bytes)
     }
 
     // MARK: Values; nil is null
@@ -23,7 +23,7 @@ public struct JSONWriter {
     public mutating func value(_ integer: Int64?) {
         guard let integer else { return raw("null") }
         begin()
-        bytes.append(contentsOf: String(integer).utf8)
+        room.append(integer)
     }
 
     /// A string.
@@ -50,7 +50,7 @@ public struct JSONWriter {
     /// One that is there already.
     public mutating func value(_ value: JSONValue) {
         begin()
-        value.write(into: &bytes)
+        room.append { value.write(into: &$0) }
     }
 
     /// An object of the members that `body` writes.
@@ -96,13 +96,13 @@ public struct JSONWriter {
     /// Stream data: `"text": "…"` if it is UTF-8, else `"base64": "…"`. `data` is only borrowed: a stretch of a ring, as it
     /// lies there.
     public mutating func member(data: UnsafeRawBufferPointer) {
-        let (before, followed) = (bytes.count, follows)
+        let (before, followed) = (room.count, follows)
         key("text")
         if appendText(data) {
             follows = true
             return
         }
-        bytes.removeSubrange(before...)
+        room.cut(to: before)
         follows = followed
         key("base64")
         appendBase64(data)
@@ -118,7 +118,7 @@ public struct JSONWriter {
     /// A member with a name that comes from somebody else.
     public mutating func member(named name: String, _ body: (inout JSONWriter) -> Void) {
         value(name)
-        bytes.append(UInt8(ascii: ":"))
+        room.append(UInt8(ascii: ":"))
         follows = false
         body(&self)
     }
@@ -127,20 +127,20 @@ public struct JSONWriter {
 
     /// Appends a string; false, and nothing is appended, if the text is not UTF-8.
     private mutating func appendText(_ text: UnsafeRawBufferPointer) -> Bool {
-        let before = bytes.count
-        bytes.append(UInt8(ascii: "\""))
-        if JSONText.append(text, to: &bytes) {
-            bytes.append(UInt8(ascii: "\""))
+        let before = room.count
+        room.append(UInt8(ascii: "\""))
+        if JSONText.append(text, to: &room) {
+            room.append(UInt8(ascii: "\""))
             return true
         }
-        bytes.removeSubrange(before...)
+        room.cut(to: before)
         return false
     }
 
     private mutating func appendBase64(_ data: UnsafeRawBufferPointer) {
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(contentsOf: Base64.encode(data))
-        bytes.append(UInt8(ascii: "\""))
+        room.append(UInt8(ascii: "\""))
+        Base64.encode(data).withUnsafeBytes { room.append($0) }
+        room.append(UInt8(ascii: "\""))
     }
 
     // MARK: Between values
@@ -148,21 +148,21 @@ public struct JSONWriter {
     /// Ours: no name of a member holds anything to be escaped.
     private mutating func key(_ key: StaticString) {
         begin()
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(contentsOf: UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
+        room.append(UInt8(ascii: "\""))
+        room.append(key)
+        room.append(UInt8(ascii: "\""))
+        room.append(UInt8(ascii: ":"))
         follows = false
     }
 
     private mutating func begin() {
-        if follows { bytes.append(UInt8(ascii: ",")) }
+        if follows { room.append(UInt8(ascii: ",")) }
         follows = true
     }
 
     private mutating func raw(_ text: StaticString) {
         begin()
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        room.append(text)
     }
 
     private mutating func enter(_ bracket: Unicode.Scalar) {
@@ -171,12 +171,12 @@ public struct JSONWriter {
     }
 
     private mutating func enterFresh(_ bracket: Unicode.Scalar) {
-        bytes.append(UInt8(ascii: bracket))
+        room.append(UInt8(ascii: bracket))
         follows = false
     }
 
     private mutating func leave(_ bracket: Unicode.Scalar) {
-        bytes.append(UInt8(ascii: bracket))
+        room.append(UInt8(ascii: bracket))
         follows = true
     }
 }

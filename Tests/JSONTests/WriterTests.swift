@@ -62,8 +62,10 @@ import Testing
     }
 
     @Test func dataBesideOthers() throws {
-        for data: [UInt8] in [Array("é".utf8), [0xFF]] {
-            let name = data == [0xFF] ? "base64" : "text"
+        // The last is found to be no text when most of it has been written.
+        let long = [UInt8](repeating: UInt8(ascii: "a"), count: 20_000)
+        for data: [UInt8] in [Array("é".utf8), [0xFF], long, long + [0xFF]] {
+            let name = data.last == 0xFF ? "base64" : "text"
             let value = try written { writer in
                 writer.object { members in
                     members.member("before", 1)
@@ -72,6 +74,9 @@ import Testing
                 }
             }
             #expect(value.members?.map(\.key) == ["before", name, "after"])
+            #expect(value["before"] == 1)
+            #expect(value["after"] == 2)
+            #expect(data.last == 0xFF ? value["base64"]?.utf8 == Base64.encode(data) : value["text"]?.utf8 == data)
         }
     }
 }
