@@ -64,7 +64,7 @@ public final class Cgroup {
     /// told, for want of a descriptor, something may run.
     public func populated() -> Bool {
         do throws(Errno) {
-            return try Self.lines(of: try eventsNumber()).contains("populated 1")
+            return try Self.says("populated 1", try eventsNumber())
         } catch {
             return !Self.isGone(error)
         }
@@ -79,18 +79,19 @@ public final class Cgroup {
 
     /// Whether every process of the group has come to a stop (`freeze(true)` only asks for it). Also rearms the events.
     public var frozen: Bool {
-        if let number = Self.number(of: events) { return (try? Self.lines(of: number))?.contains("frozen 1") ?? false }
+        if let number = Self.number(of: events) { return (try? Self.says("frozen 1", number)) ?? false }
         guard let file = try? open("cgroup.events", O_RDONLY) else { return false }
-        return (try? Self.lines(of: file.raw))?.contains("frozen 1") ?? false
+        return (try? Self.says("frozen 1", file.raw)) ?? false
     }
 
-    private static func lines(of events: CInt) throws(Errno) -> [Substring] {
-        var bytes = InlineArray<128, UInt8>(repeating: 0)
-        let text = try withUnsafeMutableBytes(of: &bytes) { room throws(Errno) in
-            let count = try systemCall { pread(events, room.baseAddress, room.count, 0) }
-            return String(decoding: room.prefix(count), as: UTF8.self)
+    /// Whether cgroup.events says that now. Read for every process that ends: no String is made of it.
+    private static func says(_ line: StaticString, _ events: CInt) throws(Errno) -> Bool {
+        var bytes = InlineArray<128, CChar>(repeating: 0)
+        return try withUnsafeMutableBytes(of: &bytes) { room throws(Errno) in
+            // The last zero stays.
+            try systemCall { pread(events, room.baseAddress, room.count - 1, 0) }
+            return room.baseAddress.flatMap { strstr($0.assumingMemoryBound(to: CChar.self), line.utf8Start) } != nil
         }
-        return text.split(separator: "\n")
     }
 
     /// Somebody has removed it: nothing runs in it.
