@@ -124,9 +124,11 @@ public final class ManagedProcess {
 
     /// The captured ones, by the names that records use.
     public var streams: [(name: String, stream: CapturedStream)] {
-        [("stdout", stdout), ("stderr", stderr), ("terminal", terminal)].compactMap { name, stream in
-            stream.map { (name, $0) }
-        }
+        var streams: [(name: String, stream: CapturedStream)] = []
+        if let stdout { streams.append(("stdout", stdout)) }
+        if let stderr { streams.append(("stderr", stderr)) }
+        if let terminal { streams.append(("terminal", terminal)) }
+        return streams
     }
 
     var retainedBytes: Int { streams.reduce(0) { $0 + $1.stream.retained } }
