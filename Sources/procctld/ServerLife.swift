@@ -67,6 +67,8 @@ final class ServerLife {
                     "socket": "\(listener.address ?? "-")", "pid": "\(getpid())", "version": "\(Server.version)",
                     "containment": "\(supervisor.containment.rawValue)",
                 ])
+            // What only a start needs, most of the code so far, does not stay in memory.
+            pk_code_give_back()
             try loop.run()
         } catch {
             log.critical("the loop has failed", metadata: ["errno": "\(error.name)"])

@@ -15,4 +15,8 @@ size_t pk_memory_unused(void);
 /// piece in use: one small piece at the top keeps everything below it.
 void pk_memory_give_back(void);
 
+/// Gives the code that has been used so far back (madvise(2), MADV_DONTNEED). What is needed again comes back from the
+/// page cache; most of what a start needs is not.
+void pk_code_give_back(void);
+
 #endif
