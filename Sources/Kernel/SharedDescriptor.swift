@@ -32,8 +32,8 @@ public final class SharedDescriptor {
 extension Descriptor {
     /// Where the server keeps what it holds for long. Below live only descriptors in passing, those for the
     /// next children among them: a start copies the table up to the highest of those (`pk_launch`), and its
-    /// cost does not grow with the number of processes.
-    static let longLivedFloor: CInt = 1024
+    /// cost does not grow with the number of processes. Of a few processes it copies all, the empty places below too.
+    static let longLivedFloor: CInt = 256
 
     /// Moves a descriptor that will stay to the upper numbers; it stays where it is if the limit forbids.
     public consuming func lifted() -> Descriptor {
