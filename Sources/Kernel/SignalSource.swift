@@ -8,6 +8,13 @@ public import SystemPackage
 public final class SignalSource {
     private let loop: EventLoop
     private let descriptor: Descriptor
+    /// Nobody is told of what comes meanwhile before this is over.
+    public var isMuted = false {
+        didSet {
+            // A watch that is there is changed without memory: it does not fail.
+            if isMuted != oldValue { try? loop.change(descriptor.raw, isMuted ? [] : .readable) }
+        }
+    }
 
     /// - Parameter handler: called for each signal taken; SIGCHLD and the like coalesce, so a call means "at
     ///   least one".

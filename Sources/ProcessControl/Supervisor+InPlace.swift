@@ -34,6 +34,7 @@ extension Supervisor {
         }
         process.replacing = order
         order.timer = loop.after(order.timeout + Self.patience) { [weak self] in self?.hangs(process, order) }
+        muteChildren()
         replacer.replace(child, by: plan) { [weak self] in
             self?.programChanged(process, order)
         } completion: { [weak self] outcome in
@@ -65,6 +66,7 @@ extension Supervisor {
         if case .replaced(let unclean?) = outcome { replacedUncleanly?(process, unclean) }
         order.complete(result(outcome, process, order))
         if let child = process.child, Descriptor.isReadable(child.pidfd.raw) { reap(process) }
+        if !replacer.isAtWork { hearChildren() }
         // What its stops for the tracer have hidden.
         childrenChanged()
     }

@@ -38,6 +38,7 @@ public final class Supervisor {
     /// Tells the server that a new program runs, but not with signals as fresh as asked.
     public var replacedUncleanly: ((ManagedProcess, Errno) -> Void)?
     private var childSignals: SignalSource?
+    private var unmuting: Kernel.Timer?
     private var changesDue = false
     /// Kill plans whose end nobody tells, and the next look for them.
     var lookedFor: [ObjectIdentifier: KillPlan] = [:]
@@ -148,6 +149,20 @@ public final class Supervisor {
             // Behind the pidfds that tell of the same ends.
             loop.later { [weak self] in self?.takeChanges() }
         }
+    }
+
+    /// Each stop for a tracer is such a signal, a dozen in half a millisecond. Nobody listens until the replacement is
+    /// through, or, if it takes longer, for a moment that the others' changes can wait.
+    func muteChildren() {
+        childSignals?.isMuted = true
+        guard unmuting == nil else { return }
+        unmuting = loop.after(5) { [weak self] in self?.hearChildren() }
+    }
+
+    func hearChildren() {
+        loop.cancel(unmuting)
+        unmuting = nil
+        childSignals?.isMuted = false
     }
 
     private func takeChanges() {

@@ -105,6 +105,22 @@ def test_the_record_says_so(client, zoo):
     assert listed["started_at"] == record["started_at"] and listed["labels"] == {"a": "b"}
 
 
+def test_stops_of_others_are_told_meanwhile(client, connect, zoo):
+    """The server does not listen while it is through in a moment. This one is not: its program is in a vfork."""
+    hard = ready(client, [zoo("in_vfork")], stdin="pipe")
+    other = spawn(client, ["sleep", "1000"])
+    listener = connect()
+    subscribe(listener, other["id"], events=["stopped", "continued"])
+    order = client.start("exec-replace", {"process": hard["id"], "argv": ["true"]})
+    asking = connect()
+    for turn in range(10):
+        for number, event in (("STOP", "stopped"), ("CONT", "continued")):
+            kill(asking, other["id"], signal=number, scope="process")
+            assert names(told(listener, event)) == [event], turn
+    asking.request("write", {"process": hard["id"], "data": "x"})
+    assert client.finish(order)["generation"] == 2
+
+
 def test_waiters_wait_on(client, connect, zoo):
     record = ready(client, [zoo("waits")])
     waiters = [connect() for _ in range(3)]
