@@ -102,6 +102,12 @@ def lose(holder: Any) -> None:
     getattr(connection, "_socket", connection).shutdown(socket.SHUT_RDWR)
 
 
+def lose_shared(popen: Any) -> None:
+    """Close the connections on which a Popen hears of its program."""
+    for shared, _ in [*popen._link._waits.values()]:
+        shared.transport.close()
+
+
 def run(body: Callable[[aio.Client], Awaitable[None]]) -> None:
     """Run a test of the client for asyncio."""
 

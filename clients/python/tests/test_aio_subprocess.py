@@ -17,7 +17,7 @@ import pytest
 import procctl
 from conftest import Server
 from procctl import aio, subprocess
-from support import LONG, eventually, open_descriptors, python
+from support import LONG, eventually, lose_shared, open_descriptors, python
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -197,7 +197,7 @@ def test_the_server_is_gone(start: Callable[..., Awaitable[Any]], server: Server
 def test_the_connection_is_made_anew(start: Callable[..., Awaitable[Any]]) -> None:
     async def main() -> None:
         process = await start("sh", "-c", "read x; exit 9", stdin=PIPE)
-        process._transport.get_extra_info("subprocess")._link._open[0].close()
+        lose_shared(process._transport.get_extra_info("subprocess"))
         await asyncio.sleep(0.01)
         process.stdin.write(b"\n")
         assert await process.wait() == 9

@@ -18,8 +18,8 @@ import pytest
 import procctl
 from conftest import Server
 from procctl import subprocess
-from procctl._popen import idle, link
-from support import LONG, alive, eventually, open_descriptors, python, python_env
+from procctl._popen import link, pool
+from support import LONG, alive, eventually, lose_shared, open_descriptors, python, python_env
 
 
 def test_nothing_is_kept_of_what_has_ended(client: procctl.Client) -> None:
@@ -289,22 +289,33 @@ def test_the_server_is_gone(server: Server) -> None:
 
 
 def test_the_server_does_not_answer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "SLACK", 0.1)
-    monkeypatch.setattr(idle, "CONNECT_TIMEOUT", 0.1)
     process = subprocess.Popen(["sleep", "1000"])
     server.popen.send_signal(signal.SIGSTOP)
     try:
-        assert process.poll() is None
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.01)
-        with pytest.raises(procctl.TimedOut):
-            process.kill()
-        with pytest.raises(procctl.TimedOut, match="does not answer: it is stopped, or"):
-            subprocess.call(["true"])
+        with monkeypatch.context() as impatient:
+            impatient.setattr(link, "SLACK", 0.1)
+            assert process.poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.01)
+            with pytest.raises(procctl.TimedOut):
+                process.kill()
+            with pytest.raises(procctl.TimedOut):
+                subprocess.call(["true"], options={"start_timeout": 0.1})
     finally:
         server.popen.send_signal(signal.SIGCONT)
     process.terminate()
     assert process.wait(LONG) in (-signal.SIGKILL, -signal.SIGTERM)
+
+
+def test_a_server_that_does_not_answer_a_newcomer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "CONNECT_TIMEOUT", 0.1)
+    pool.pool.close(True)
+    server.popen.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(procctl.TimedOut, match="does not answer: it is stopped, or"):
+            subprocess.call(["true"])
+    finally:
+        server.popen.send_signal(signal.SIGCONT)
 
 
 def test_another_server_is_there(server: Server, short_path: Path) -> None:
@@ -327,10 +338,9 @@ def test_another_server_is_there(server: Server, short_path: Path) -> None:
 
 def test_the_connection_is_lost_and_the_server_is_there(client: procctl.Client) -> None:
     process = subprocess.Popen(["sh", "-c", "read x; exit 9"], stdin=subprocess.PIPE)
-    assert process._link is not None and process._link._open is not None
-    process._link._open[0].close()
+    lose_shared(process)
     assert process.poll() is None and process.stdin is not None
-    process._link._open[0].close()
+    lose_shared(process)
     process.stdin.close()
     assert process.wait(LONG) == 9
 

@@ -125,7 +125,7 @@ def test_control_c_cancels_the_request_and_the_client_goes_on(client: procctl.Cl
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _interrupting(interrupt, process.wait, lambda: client._transport._led)
+        _interrupting(interrupt, process.wait, lambda: client._transport.led)
     assert client.ping() and process.poll() is None
     assert client._transport._pending == {}
 
@@ -133,7 +133,7 @@ def test_control_c_cancels_the_request_and_the_client_goes_on(client: procctl.Cl
 def test_a_signal_handler_may_use_the_client(client: procctl.Client) -> None:
     process = client.spawn(SLEEP)
     ended = _interrupting(
-        lambda *_: process.kill(), lambda: process.wait(LONG), lambda: client._transport._led
+        lambda *_: process.kill(), lambda: process.wait(LONG), lambda: client._transport.led
     )
     assert ended.signal == signal.SIGKILL and client.ping()
 
@@ -142,7 +142,7 @@ def test_a_signal_handler_may_use_the_client_while_another_thread_reads(client: 
     process, other = client.spawn(SLEEP), client.spawn(SLEEP)
     with ThreadPoolExecutor(1) as pool:
         leading = pool.submit(other.wait)
-        eventually(lambda: client._transport._led)
+        eventually(lambda: client._transport.led)
         ended = _interrupting(
             lambda *_: process.kill(), lambda: process.wait(LONG), lambda: len(client._transport._pending) == 2
         )
@@ -202,7 +202,7 @@ import threading, procctl
 client = procctl.connect()
 process = client.spawn(["sleep", "1000"], lifetime="connection")
 threading.Thread(target=process.wait, daemon=True).start()
-while not client._transport._led:
+while not client._transport.led:
     pass
 print(process.id)
 """)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional
 
 
 class Pending:
@@ -14,9 +14,8 @@ class Pending:
         self.number = number
         self.size = size
         self.wake = wake
-        self.sent = False
-        self.followers = 0
-        """How many wait for it while another one reads."""
+        self.taken: List[int] = []
+        """The bytes of it that the kernel has taken."""
         self.done = False
         self.reply: Mapping[str, Any] = {}
         self._told: Optional[Callable[[], object]] = None

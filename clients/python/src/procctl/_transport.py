@@ -10,17 +10,18 @@ from __future__ import annotations
 import itertools
 import select
 import socket
+import sys
 import threading
 import time
 from collections import deque
-from typing import Any, Deque, Dict, Mapping, Optional, Sequence, Set
+from typing import Any, Deque, Dict, List, Mapping, Optional, Sequence, Set
 
 from . import _fork
-from ._framing import LineBuffer, addressee, encode, result_of
+from ._framing import addressee, decode, encode, result_of
 from ._pending import Pending
-from ._socket import SharedSocket, left
+from ._socket import SharedSocket, Turn, left
 from ._steps import Request
-from .errors import ConnectionLost, ProcctlError, TimedOut
+from .errors import ConnectionLost, TimedOut
 
 
 class Transport:
@@ -31,9 +32,12 @@ class Transport:
         self._lock = threading.RLock()
         self._socket = SharedSocket(connection, self._lock, self._end_all)
         self._ids = itertools.count(1)
-        self._lines = LineBuffer()
+        # What was read: whole lines only until they are handed out. So many of the pieces have no newline.
+        self._came: List[bytes] = []
+        self._looked_at = 0
         self._pending: Dict[int, Pending] = {}
-        self._led = False
+        # Who waits for which, until it leaves.
+        self._waiting: Dict[Turn, Pending] = {}
         self._threads: Set[int] = set()
         # Notifications in the order they came.
         self._notes: Optional[Deque[Mapping[str, Any]]] = deque() if listen else None
@@ -58,7 +62,19 @@ class Transport:
         """Whether the calling thread is inside a request already: a signal handler of it asks. It would wait for itself
         here.
         """
-        return threading.get_ident() in self._threads
+        me = threading.get_ident()
+        return me in self._threads or self._socket.is_used_by(me)
+
+    @property
+    def led(self) -> bool:
+        """Whether a thread reads, or waits for what there will be to read."""
+        turn = self._socket.reading
+        return turn is not None and not turn.over
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have not been answered."""
+        return len(self._pending)
 
     def request(
         self,
@@ -77,7 +93,7 @@ class Transport:
         try:
             return self.finish(pending, deadline)
         except BaseException:
-            self._give_up(pending)
+            self.forget(pending)
             raise
 
     def begin(
@@ -91,15 +107,15 @@ class Transport:
         number = next(self._ids)
         line = encode(method, params, number)
         pending = Pending(number, len(line), threading.Condition(self._lock))
-        me = self._enter()
+        me = self._check_entry()
         try:
+            self._threads.add(me)
             with self._lock:
                 self._socket.check()
                 self._pending[number] = pending
-            self._socket.send(line, descriptors, deadline)
-            pending.sent = True
+            self._socket.send(line, descriptors, deadline, pending.taken)
         except BaseException:
-            self._give_up(pending)
+            self.forget(pending)
             raise
         finally:
             self._threads.discard(me)
@@ -109,8 +125,9 @@ class Transport:
         """Wait for the answer of a request; return the result or raise the error. Raises TimedOut at the deadline (of
         ``time.monotonic``); it can be called again.
         """
-        me = self._enter()
+        me = self._check_entry()
         try:
+            self._threads.add(me)
             self._wait(pending, deadline)
         finally:
             self._threads.discard(me)
@@ -120,41 +137,41 @@ class Transport:
 
     def look(self, pending: Pending) -> bool:
         """Whether a request is answered, as far as can be told without waiting."""
-        with self._lock:
-            if pending.done or self._led or self.lost is not None:
-                return pending.done
-            self._socket.enter()
-            self._led = True
-        try:
-            while not pending.done and self._read():
-                pass
-        finally:
-            self._stop_leading()
+        if not pending.done:
+            self.catch_up(pending)
         return pending.done
 
+    def catch_up(self, pending: Optional[Pending] = None) -> None:
+        """Hand out what has come, without waiting, up to an answer if one is named. Nothing, if a thread is at it."""
+        turn = Turn()
+        try:
+            with self._lock:
+                if self.led or self.lost is not None:
+                    return
+                self._socket.reading = turn
+            self._hand_out()
+            while (pending is None or not pending.done) and self._read():
+                pass
+        finally:
+            turn.over = True
+            self._leave(turn)
+
     def tell(self, method: str, params: Optional[Any] = None) -> None:
-        """Send a notification, which is not answered."""
-        self._socket.send(encode(method, params, None), (), None)
+        """Send a notification, which is not answered, as soon as that goes without waiting."""
+        self._socket.tell(encode(method, params, None))
 
-    def is_idle(self) -> bool:
-        """Whether it is still connected, with nothing in flight and nothing unread."""
-        with self._lock:
-            busy = self._pending or self._led or self._threads or self.lost is not None
-            return not busy and self._socket.is_quiet()
-
-    def _give_up(self, pending: Pending) -> None:
+    def forget(self, pending: Pending) -> None:
         """Nobody waits for its answer any more."""
-        with self._lock:
-            known = self._pending.pop(pending.number, None)
-        if known and known.sent:
-            self._cancel(known.number)
+        if 0 < sum(pending.taken) < pending.size:
+            # It was ended in the middle: the server will complain without saying about what.
+            pending.size = sys.maxsize
+        elif self._pending.pop(pending.number, None) is not None and pending.taken:
+            self.tell("$/cancelRequest", {"id": pending.number})
 
-    def _enter(self) -> int:
-        me = threading.get_ident()
-        if me in self._threads:
+    def _check_entry(self) -> int:
+        if self.busy():
             raise RuntimeError("reentrant call: this thread is inside a request on this connection")
-        self._threads.add(me)
-        return me
+        return threading.get_ident()
 
     def perform(self, request: Request) -> Any:
         """The same for a step."""
@@ -197,79 +214,81 @@ class Transport:
         """The connection is the parent's. Threads that held the lock or waited are not in the child."""
         self._lock = threading.RLock()
         self._socket.abandon(self._lock)
-        self._led, self._listener = False, None
-        self._pending = {}
-
-    def _cancel(self, number: int) -> None:
-        try:
-            self._socket.send(encode("$/cancelRequest", {"id": number}, None), (), time.monotonic() + 1)
-        except (ProcctlError, OSError):
-            pass  # Best effort: the answer nobody waits for any more is dropped when it comes.
+        self._listener = None
+        self._pending, self._waiting, self._threads = {}, {}, set()
 
     # Reading
 
     def _wait(self, pending: Pending, deadline: Optional[float]) -> None:
         """Return when the request is answered: as a follower as long as there is a leader, else as the leader."""
-        leading = False
+        turn = Turn()
         try:
             with self._lock:
-                pending.followers += 1
-                try:
-                    while not pending.done and self._led:
-                        pending.wake.wait(None if deadline is None else left(deadline))
-                        if not pending.done and deadline is not None and time.monotonic() >= deadline:
-                            raise TimedOut("timed out while waiting for the answer")
-                finally:
-                    pending.followers -= 1
+                self._waiting[turn] = pending
+                while not pending.done and self.led:
+                    pending.wake.wait(None if deadline is None else left(deadline))
+                    if not pending.done and deadline is not None and time.monotonic() >= deadline:
+                        raise TimedOut("timed out while waiting for the answer")
                 if pending.done:
                     return
-                self._socket.enter()
-                leading = self._led = True
+                self._socket.check()
+                self._socket.reading = turn
+            self._hand_out()
             while not pending.done:
                 self._socket.poll(select.POLLIN, deadline)
                 self._read()
         finally:
-            if leading:
-                self._stop_leading()
-            else:
-                # It may have been woken to lead, and leaves instead.
-                self._wake_another()
+            turn.over = True
+            self._leave(turn)
 
-    def _stop_leading(self) -> None:
+    def _leave(self, turn: Turn) -> None:
+        """Not to wait or to read any more. It may have been woken to lead, and leaves instead."""
         with self._lock:
-            self._led = False
-            self._socket.leave()
-            self._wake_another()
-
-    def _wake_another(self) -> None:
-        with self._lock:
-            if self._led:
-                return
-            for other in self._pending.values():
-                if other.followers:
-                    other.wake.notify()
-                    break
+            self._waiting.pop(turn, None)
+            self._socket.close_if_lost()
+            if not self.led:
+                for pending in self._waiting.values():
+                    if not pending.done:
+                        pending.wake.notify()
+                        break
 
     def _read(self) -> bool:
         """Read once, without waiting, and hand out what came. False: nothing was there."""
         try:
-            data = self._socket.receive()
-            if not data:
+            self._socket.receive(self._came)
+            if not self._came[-1]:
                 self._socket.lose("the connection to the server was lost: it ended")
-            for message in self._lines.messages(data):
-                self._dispatch(message)
-            return bool(data)
+            self._hand_out()
+            return self.lost is None
         except BlockingIOError:
             return False
         except OSError as error:
             self._socket.lose(f"the connection to the server was lost: {error}")
-        except ValueError as error:
-            self._socket.lose(f"the server sent what is not JSON-RPC: {error}")
         except BaseException:
-            # From a signal handler: bytes may have been taken from the socket and not be accounted for.
-            self._socket.lose("the connection was given up in the middle of an answer")
+            if self._notes is not None:
+                # From a signal handler: notifications might be told twice.
+                self._came, self._looked_at = [], 0
+                self._socket.lose("the connection was given up in the middle of a notification")
             raise
         return False
+
+    def _hand_out(self) -> None:
+        """Hand out the whole lines that came. If an exception comes in, the next reader does it once more: an answer
+        that is known already is passed over.
+        """
+        while self._looked_at < len(self._came):
+            if b"\n" not in self._came[self._looked_at]:
+                self._looked_at += 1
+                continue
+            *lines, rest = b"".join(self._came).split(b"\n")
+            try:
+                for line in lines:
+                    for message in decode(line) if line.strip() else ():
+                        self._dispatch(message)
+            except ValueError as error:
+                self._socket.lose(f"the server sent what is not JSON-RPC: {error}")
+            self._looked_at = 0
+            self._came = [rest]
 
     def _dispatch(self, message: Mapping[str, Any]) -> None:
         if "method" in message:
@@ -283,7 +302,8 @@ class Transport:
         with self._lock:
             number = addressee(message, self._pending)
             if number is not None:
-                self._pending.pop(number).finish(message)
+                self._pending[number].finish(message)
+                self._pending.pop(number, None)
 
     def _end_all(self) -> None:
         """The connection is lost: nobody waits in vain."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process of the server, and the connection on which its end is heard.
+"""A process of the server, and where its end is heard.
 
-One connection per process: a ``wait`` is outstanding on it from the start on, so that to ask for the end is to look at
-a socket. No thread: whoever waits reads.
+A ``wait`` is outstanding from the start on, on a connection that many processes share (``pool``), so that to ask for the
+end is to look at a socket. No thread: whoever waits reads, and hands to the others what is theirs.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .. import _fork
-from .._connect import open_transport
 from .._pending import Pending
 from .._transport import Transport
-from ..errors import ConnectionLost, NoSuchProcess, ProcctlError, ServerNotRunning
-from . import idle
+from ..errors import ConnectionLost, NoSuchProcess, ServerNotRunning, TimedOut
+from .pool import Shared, in_main, pool
 
 SLACK = 10.0
 """Seconds an answer may take, beside the time the server gives a start, before it is taken for hung."""
+
+Wait = Tuple[Shared, Pending]
+"""A request that waits for the end, and on which connection."""
 
 
 class Link:
@@ -32,46 +34,38 @@ class Link:
         """The server's socket."""
         # A signal handler may ask in the middle of being asked.
         self._lock = threading.RLock()
-        self._open: Optional[Tuple[Transport, Pending]] = None
+        self._waits: Dict[bool, Wait] = {}
         self.ended: Optional[Mapping[str, Any]] = None
         """The process's last record, once its end is known."""
         self.generation = 0
-        """How often the connection was made anew."""
+        """How often it was asked anew."""
         deadline = time.monotonic() + params.get("start_timeout_ms", 10_000) / 1000 + SLACK
-        transport, self.instance = idle.take(path)
-        try:
+        with pool.asking(path, autostart=True) as shared:
+            self.instance = shared.instance
             self.record: Mapping[str, Any]
-            self.record, wait = self._start(transport, params, descriptors, deadline)
-        except ProcctlError:
-            # Refused: the connection is as good as new.
-            idle.give(path, self.instance, transport)
-            raise
-        except BaseException:
-            transport.close()
-            raise
-        self._open = (transport, wait)
+            self.record, wait = self._start(shared, params, descriptors, deadline)
+            self._waits[shared.is_main] = shared, wait
         _fork.watch(self)
 
     @staticmethod
     def _start(
-        transport: Transport, params: Dict[str, Any], descriptors: Sequence[int], deadline: float
+        shared: Shared, params: Dict[str, Any], descriptors: Sequence[int], deadline: float
     ) -> Tuple[Mapping[str, Any], Pending]:
         """The record of the new process, and the request that waits for its end."""
+        transport = shared.transport
         if "name" in params:
             # While another one has the name, it would be waited for that.
             record = transport.finish(transport.begin("spawn", params, descriptors, deadline), deadline)
-            return record, transport.begin("wait", {"processes": record["id"]}, (), deadline)
+            return record, shared.wait(record["id"], deadline)
         # A name of its own, so that the wait can be sent right behind the spawn.
         name = "popen-" + os.urandom(8).hex()
         spawn = transport.begin("spawn", {**params, "name": name}, descriptors, deadline)
-        wait = transport.begin("wait", {"processes": name}, (), deadline)
+        wait = shared.wait(name, deadline)
         try:
             return transport.finish(spawn, deadline), wait
-        except ProcctlError:
-            try:
-                transport.finish(wait, deadline)
-            except NoSuchProcess:
-                pass
+        except BaseException:
+            transport.forget(spawn)
+            shared.forget(wait)
             raise
 
     @property
@@ -85,69 +79,85 @@ class Link:
 
     def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:
         """Nobody will ask any more."""
-        connection = getattr(self, "_open", None)
-        if connection is not None and connection[0].pid == getpid():
-            connection[0].close()
+        for shared, wait in getattr(self, "_waits", {}).values():
+            if shared.transport.pid == getpid():
+                shared.forget(wait)
 
     # Its end
 
     def look(self) -> Optional[Mapping[str, Any]]:
         """Its last record if it has ended, as far as is known without waiting."""
-        connection = self._live()
-        if connection is not None and connection[0].look(connection[1]):
-            self._finish(*connection, None)
+        waits = self._asked()
+        for shared, wait in waits:
+            if shared.transport.look(wait):
+                self._finish(shared.transport, wait, None)
+                return self.ended
+        if any(shared.transport.busy() for shared, _ in waits):
+            # A signal handler, while its own thread reads there.
+            self._ask_aside(time.monotonic())
+        elif not in_main() and all(shared.is_main and shared.transport.led for shared, _ in waits):
+            self._here()
         return self.ended
 
     def is_ours(self) -> bool:
-        """Whether the connection was made by this very process, which may have been forked off since."""
-        return self._open is None or self._open[0].pid == os.getpid()
+        """Whether it was asked for by this very process, which may have been forked off since."""
+        return all(shared.transport.pid == os.getpid() for shared, _ in self._waits.values())
 
     def wait(self, deadline: Optional[float]) -> Mapping[str, Any]:
         """Its last record, when it has ended. Raises TimedOut at the deadline."""
         while True:
-            connection = self._live()
-            if connection is None:
+            here = self._here()
+            if here is None:
                 assert self.ended is not None
                 return self.ended
-            if connection[0].busy():
-                # A signal handler, while its own thread waits in there.
-                with self._another() as other:
-                    self._finish(other, other.begin("wait", {"processes": self.id}), deadline)
+            shared, wait = here
+            if shared.transport.busy():
+                self._ask_aside(deadline)
+                if self.ended is None and deadline is not None and time.monotonic() >= deadline:
+                    raise TimedOut("timed out while waiting for the process")
             else:
-                self._finish(*connection, deadline)
+                self._finish(shared.transport, wait, deadline)
 
     def _finish(self, transport: Transport, wait: Pending, deadline: Optional[float]) -> None:
         try:
             self.ended = transport.finish(wait, deadline)["done"][0]
         except ConnectionLost:
-            pass  # It is made anew by the next look, if the server is still there.
+            pass  # It is asked anew by the next look, if the server is still there.
 
-    def settle(self, keep: bool) -> None:
-        """The end is known here. Have the server forget the process, unless it is to ``keep`` it, and give the
-        connection back.
+    def _ask_aside(self, deadline: Optional[float]) -> None:
+        """Ask on another connection, for a signal handler whose own thread reads on the usual one."""
+        params: Dict[str, Any] = {"processes": self.id}
+        if deadline is not None:
+            params["timeout_ms"] = max(0, int((deadline - time.monotonic()) * 1000))
+        with self._asking() as shared:
+            done = shared.transport.request("wait", params, timeout=None if deadline is None else SLACK)["done"]
+        if done:
+            self.ended = done[0]
+
+    def settle(self, keep: bool, dropped: bool) -> None:
+        """The end is known here. Have the server forget the process, unless it is to ``keep`` it. When it was
+        ``dropped``, this may be garbage collection, in the middle of anything: no other lock must be asked for.
         """
         with self._lock:
-            connection, self._open = self._open, None
-        if connection is None or connection[0].pid != os.getpid():
-            return
-        transport = connection[0]
-        if not keep:
-            try:
-                transport.tell("release", {"processes": self.id})
-            except (ProcctlError, OSError):
-                pass  # With the server, the record is gone.
-        idle.give(self.path, self.instance, transport)
+            waits, self._waits = self._waits, {}
+        for shared, wait in waits.values():
+            if not keep:
+                shared.transport.tell("release", {"processes": self.id})
+                keep = True
+            shared.waits.discard(wait)
+        if waits and not dropped:
+            pool.tidy()
 
-    def watch(self, told: Callable[[], object]) -> Tuple[int, int]:
-        """For an event loop: a copy of the socket, which can be read when there is something to look at, and which
-        connection it is of. ``told`` is called when somebody else has read the end, in whichever thread.
+    def watch(self, told: Callable[[], object]) -> Tuple[int, Optional[Transport]]:
+        """For an event loop: the connection to watch, None once the end is known, and how often it was another one
+        before. ``told`` is called, in whichever thread, when the end has been read there or the connection is lost.
         """
-        connection = self._live()
-        if connection is None:
+        here = self._here()
+        if here is None:
             told()
-            return self.generation, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        connection[1].tell(told)
-        return self.generation, os.dup(connection[0].fileno())
+            return self.generation, None
+        here[1].tell(told)
+        return self.generation, here[0].transport
 
     # Signals
 
@@ -156,60 +166,51 @@ class Link:
         not answer.
         """
         params = {"processes": self.id, "signal": number, "scope": "process"}
-        connection = self._live()
         try:
-            if connection is None:
-                return
-            if connection[0].busy():
-                with self._another() as other:
-                    other.request("kill", params, timeout=SLACK)
-            else:
-                connection[0].request("kill", params, timeout=SLACK)
+            with self._asking() as shared:
+                shared.transport.request("kill", params, timeout=SLACK)
         except NoSuchProcess:
             pass
         except ConnectionLost:
-            # Another thread has heard of the end meanwhile, and has given the connection back.
+            # Another thread has heard of the end meanwhile.
             if self.ended is None:
                 raise
 
-    # The connection
+    # Where it is asked
 
-    def _live(self) -> Optional[Tuple[Transport, Pending]]:
-        """The connection, made anew after a fork or when it was lost, if the same server is still there. None once the
+    def _asked(self) -> List[Wait]:
+        """Where its end will be heard. It is asked anew after a fork or when all connections were lost. None once the
         end is known.
         """
         with self._lock:
             if self.ended is not None:
-                return None
-            if self._open is not None:
-                transport = self._open[0]
-                if transport.lost is None and transport.pid == os.getpid():
-                    return self._open
-            transport = self._connect()
-            self.generation += 1
-            try:
-                self._open = (transport, transport.begin("wait", {"processes": self.id}))
-            except BaseException:
-                transport.close()
-                raise
-            return self._open
+                return []
+            for is_main, (shared, wait) in [*self._waits.items()]:
+                if shared.transport.lost is not None and not wait.reply:
+                    del self._waits[is_main]
+            if not self._waits:
+                self._here()
+            return [*self._waits.values()]
 
-    def _connect(self) -> Transport:
-        process = f"process {self.id} (pid {self.record['pid']})"
-        gone = f"{process} was under a server that has gone: how it ends is not known"
-        try:
-            transport, instance = open_transport(self.path, False, idle.CONNECT_TIMEOUT)
-        except ServerNotRunning as error:
-            raise ConnectionLost(f"{gone}; {error}") from error
-        if instance != self.instance:
-            transport.close()
-            raise ConnectionLost(f"{gone}; another one has taken its place")
-        return transport
+    def _here(self) -> Optional[Wait]:
+        """Where this thread may wait for it; None once the end is known."""
+        with self._lock:
+            here = self._waits.get(in_main())
+            if self.ended is None and (here is None or (here[0].transport.lost is not None and not here[1].reply)):
+                with self._asking() as shared:
+                    here = shared, shared.wait(self.id)
+                self._waits[shared.is_main] = here
+                self.generation += 1
+            return None if self.ended is not None else here
 
     @contextmanager
-    def _another(self) -> Iterator[Transport]:
-        transport = self._connect()
+    def _asking(self) -> Iterator[Shared]:
+        """A connection to the server that has the process."""
+        gone = f"process {self.id} (pid {self.record['pid']}) was under a server that has gone: how it ends is not known"
         try:
-            yield transport
-        finally:
-            transport.close()
+            with pool.asking(self.path) as shared:
+                if shared.instance != self.instance:
+                    raise ConnectionLost(f"{gone}; another one has taken its place")
+                yield shared
+        except ServerNotRunning as error:
+            raise ConnectionLost(f"{gone}; {error}") from error

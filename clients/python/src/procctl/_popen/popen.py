@@ -18,6 +18,7 @@ from typing import Any, Callable, ClassVar, Dict, Optional, Tuple
 
 from .._descriptors import Descriptors
 from .._path import resolve
+from .._transport import Transport
 from ..client import Client
 from ..errors import StartError, TimedOut
 from ..options import SpawnOptions
@@ -87,9 +88,9 @@ class Popen(subprocess.Popen[Any]):
             if number:
                 self._started().signal(number)
 
-    def watch(self, told: Callable[[], object]) -> Tuple[int, int]:
-        """For an event loop: which connection there is now, and a copy of its socket to watch; ``poll`` when it can be
-        read. ``told`` is called when another thread has read it.
+    def watch(self, told: Callable[[], object]) -> Tuple[int, Optional[Transport]]:
+        """For an event loop: which connection there is now, shared by many programs, whose ``catch_up`` is to be called
+        when it can be read. ``told`` is called, in whichever thread, when it is time to ``poll``.
         """
         return self._started().watch(told)
 
@@ -131,7 +132,7 @@ class Popen(subprocess.Popen[Any]):
         if self.returncode is None and link is not None:
             try:
                 if _deadstate is None or link.is_ours():
-                    self._take(link.look())
+                    self._take(link.look(), _deadstate is not None)
                 else:
                     self.returncode = _deadstate
             except Exception:
@@ -149,7 +150,7 @@ class Popen(subprocess.Popen[Any]):
                 raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
         return self.returncode
 
-    def _take(self, record: Optional[Any]) -> None:
+    def _take(self, record: Optional[Any], dropped: bool = False) -> None:
         """The end, once it is known."""
         if record is None:
             return
@@ -157,7 +158,7 @@ class Popen(subprocess.Popen[Any]):
         self.returncode = ended["code"] if "code" in ended else -ended["signal"]
         if self._handle is not None:
             self._handle.record = Record.from_wire(record)
-        self._started().settle(keep=self._handle is not None)
+        self._started().settle(self._handle is not None, dropped)
 
     def _started(self) -> Link:
         if self._link is None:

@@ -8,14 +8,16 @@ for what is no child of this process: the end is heard on a socket that the loop
 from __future__ import annotations
 
 import asyncio
-import os
 from asyncio.base_subprocess import BaseSubprocessTransport
 from asyncio.subprocess import Process, SubprocessStreamProtocol
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Callable, Optional, Sequence, Union
+from weakref import WeakMethod
 
 from .._popen.popen import Popen
+from .._transport import Transport
 from .._values import BytesLike
 from ..errors import ProcctlError
+from . import _watch
 
 LIMIT = 1 << 16
 """Bytes a stream reader buffers, as in the standard functions."""
@@ -109,8 +111,9 @@ class SubprocessTransport(BaseSubprocessTransport):
 
     _loop: asyncio.AbstractEventLoop
     _proc: Optional[Popen]
-    _watched = -1
+    _watched: Optional[Transport] = None
     _generation = 0
+    _is_over = False
     _lost: Optional[ProcctlError] = None
 
     def _start(self, args: Any, shell: bool, stdin: Any, stdout: Any, stderr: Any, bufsize: int, **kwargs: Any) -> None:
@@ -118,9 +121,13 @@ class SubprocessTransport(BaseSubprocessTransport):
         self._watch(self._proc)
 
     def _watch(self, process: Popen) -> None:
-        # A copy: whoever learns of the end first gives the socket itself back, and its number may mean another file.
-        self._generation, self._watched = process.watch(self._told)
-        self._loop.add_reader(self._watched, self._look)
+        self._generation, self._watched = process.watch(_weakly(self._told))
+        if self._watched is not None:
+            try:
+                _watch.begin(self._loop, self._watched)
+            except OSError:
+                # It was lost meanwhile, and that told.
+                self._watched = None
 
     def _told(self) -> None:
         try:
@@ -129,16 +136,14 @@ class SubprocessTransport(BaseSubprocessTransport):
             pass  # The loop is closed: nobody is waiting.
 
     def _unwatch(self) -> None:
-        if self._watched >= 0:
-            if not self._loop.is_closed():
-                self._loop.remove_reader(self._watched)
-            os.close(self._watched)
-            self._watched = -1
+        if self._watched is not None:
+            watched, self._watched = self._watched, None
+            _watch.end(self._loop, watched)
 
     def _look(self) -> None:
         """Whether it has ended."""
         process = self._proc
-        if process is None or self._watched < 0:
+        if process is None or self._is_over:
             return
         try:
             code = process.poll()
@@ -146,6 +151,7 @@ class SubprocessTransport(BaseSubprocessTransport):
             self._lost = error
             code = LOST
         if code is not None:
+            self._is_over = True
             self._unwatch()
             if self._lost is not None:
                 waiters, self._exit_waiters = self._exit_waiters, []
@@ -192,6 +198,18 @@ class SubprocessTransport(BaseSubprocessTransport):
             # With the loop closed its pipes raise RuntimeError.
             if self._loop.is_closed():
                 self._unwatch()
-            elif self._watched >= 0:
+            elif self._proc is not None and not self._is_over:
                 # It may have learned of the end itself, and then nothing comes any more.
                 self._loop.call_soon(self._look)
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """A method of what may be dropped before it is called."""
+    weak = WeakMethod(method)
+
+    def call() -> None:
+        method = weak()
+        if method is not None:
+            method()
+
+    return call
