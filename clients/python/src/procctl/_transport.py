@@ -71,11 +71,6 @@ class Transport:
         turn = self._socket.reading
         return turn is not None and not turn.over
 
-    @property
-    def in_flight(self) -> int:
-        """How many requests have not been answered."""
-        return len(self._pending)
-
     def request(
         self,
         method: str,

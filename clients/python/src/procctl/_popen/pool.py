@@ -64,8 +64,8 @@ class Shared:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is of no use at present."""
-        return not self.asking and not self.waits and not self.transport.in_flight
+        """Whether it is of no use at present. What is still to be answered may have been given up."""
+        return not self.asking and not self.waits
 
     def takes(self, key: Key) -> bool:
         """Whether somebody may ask here."""
@@ -120,8 +120,7 @@ class Pool:
 
     def _take(self, path: bytes, token: object) -> Optional[Shared]:
         with self._lock:
-            key = _key(path)
-            usable = [shared for shared in self._all if shared.takes(key)]
+            usable = self._usable(path)
             best = min(usable, key=Shared.load, default=None)
             if best is None or (best.load() and len(usable) < MOST):
                 return None
@@ -131,12 +130,21 @@ class Pool:
     def _open(self, path: bytes, autostart: bool, token: object) -> Shared:
         if self._is_over:
             raise ConnectionLost("this Python is being shut down")
-        key = _key(path)
-        shared = Shared(key, *open_transport(path, autostart, CONNECT_TIMEOUT))
-        shared.asking.add(token)
+        shared = Shared(_key(path), *open_transport(path, autostart, CONNECT_TIMEOUT))
         with self._lock:
-            self._all.append(shared)
-        return shared
+            usable = self._usable(path)
+            # Many threads that come at once find none, and open one each.
+            best = shared if len(usable) < MOST else min(usable, key=Shared.load)
+            best.asking.add(token)
+            if best is shared:
+                self._all.append(shared)
+        if best is not shared:
+            shared.transport.close()
+        return best
+
+    def _usable(self, path: bytes) -> List[Shared]:
+        key = _key(path)
+        return [shared for shared in self._all if shared.takes(key)]
 
     def tidy(self) -> None:
         """Close what is lost or of no use, but for one that the main thread, and one that others may use next."""
