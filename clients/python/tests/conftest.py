@@ -9,10 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import Iterator
 
+import hypothesis
 import pytest
 from support import LONG, eventually, procctld
 
 import procctl
+
+
+# A busy machine makes nothing wrong.
+hypothesis.settings.register_profile("procctl", deadline=None)
+hypothesis.settings.load_profile("procctl")
 
 
 class Server:

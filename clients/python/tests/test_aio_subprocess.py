@@ -131,6 +131,32 @@ def test_a_task_that_is_cancelled(start: Callable[..., Awaitable[Any]]) -> None:
     run(main)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_start_that_is_cancelled(start: Callable[..., Awaitable[Any]], client: procctl.Client) -> None:
+    """Wherever it is, the program is killed and the cancelled task ends. (The standard module's waits for ever, where the
+    pipes are being connected.)
+    """
+
+    async def main(steps: int) -> bool:
+        task = asyncio.ensure_future(start("cat", stdin=PIPE, stdout=PIPE, stderr=PIPE))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if task.done():
+            process = task.result()
+            process.kill()
+            await process.wait()
+            return True
+        task.cancel()
+        await asyncio.wait({task}, timeout=LONG)
+        assert task.cancelled()
+        return False
+
+    steps = 0
+    while not run(lambda: main(steps)):
+        steps += 1
+    eventually(lambda: not client.list())
+
+
 def test_a_transport_that_is_closed(start: Callable[..., Awaitable[Any]], client: procctl.Client) -> None:
     """It kills, as the standard one does."""
 
@@ -161,7 +187,7 @@ def test_a_loop_that_ends_before_its_program(start: Callable[..., Awaitable[Any]
         standard._cleanup()  # type: ignore[attr-defined]
         return len(open_descriptors()) <= before
 
-    eventually(all_closed)
+    eventually(all_closed, f"the end of what is beside {open_descriptors()}")
 
 
 def test_an_end_that_somebody_else_has_seen(start: Callable[..., Awaitable[Any]]) -> None:

@@ -101,7 +101,8 @@ async def connect(
         raise
     except BaseException:
         transport.close()
-        await transport._wait()
+        # Not for its pipes too, as the standard module does: one that was being connected is never told to be closed.
+        await transport.over.wait()
         raise
     return transport
 
@@ -113,10 +114,13 @@ class SubprocessTransport(BaseSubprocessTransport):
     _proc: Optional[Popen]
     _watched: Optional[Transport] = None
     _generation = 0
-    _is_over = False
     _lost: Optional[ProcctlError] = None
 
+    over: asyncio.Event
+    """Set when the program's end is known, or never will be."""
+
     def _start(self, args: Any, shell: bool, stdin: Any, stdout: Any, stderr: Any, bufsize: int, **kwargs: Any) -> None:
+        self.over = asyncio.Event()
         self._proc = Popen(args, shell=shell, stdin=stdin, stdout=stdout, stderr=stderr, bufsize=bufsize, **kwargs)
         self._watch(self._proc)
 
@@ -143,7 +147,7 @@ class SubprocessTransport(BaseSubprocessTransport):
     def _look(self) -> None:
         """Whether it has ended."""
         process = self._proc
-        if process is None or self._is_over:
+        if process is None or self.over.is_set():
             return
         try:
             code = process.poll()
@@ -151,7 +155,7 @@ class SubprocessTransport(BaseSubprocessTransport):
             self._lost = error
             code = LOST
         if code is not None:
-            self._is_over = True
+            self.over.set()
             self._unwatch()
             if self._lost is not None:
                 waiters, self._exit_waiters = self._exit_waiters, []
@@ -190,15 +194,20 @@ class SubprocessTransport(BaseSubprocessTransport):
 
     def close(self) -> None:
         """Close the pipes, and kill the program if it is still there."""
+        if self._loop is not None and self._loop.is_closed():
+            # Then its pipes cannot be closed in order any more: the standard module raises RuntimeError and leaves the
+            # rest as it is.
+            self._unwatch()
+            self._pipes.clear()
+            for stream in (self._proc.stdin, self._proc.stdout, self._proc.stderr) if self._proc is not None else ():
+                if stream is not None:
+                    stream.close()
         try:
             super().close()
         except ProcctlError:
             pass  # With the server gone there is nobody to kill it.
         finally:
-            # With the loop closed its pipes raise RuntimeError.
-            if self._loop.is_closed():
-                self._unwatch()
-            elif self._proc is not None and not self._is_over:
+            if self._loop is not None and not self._loop.is_closed() and self._proc is not None and not self.over.is_set():
                 # It may have learned of the end itself, and then nothing comes any more.
                 self._loop.call_soon(self._look)
 
