@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 SCRATCH ?= .build
 export SCRATCH
 
-.PHONY: all run build test test-pythons test-aarch64 bench lint install clean
+.PHONY: all run build test test-pythons test-aarch64 test-kernels bench lint install clean
 
 all: build
 
@@ -31,6 +31,11 @@ test-pythons: build
 test-aarch64:
 	@.ci/prepare aarch64
 	@python3 Tests/Machines/aarch64/run.py $(MACHINE)
+
+## test-kernels: Debian's 5.10 and 6.1, each in a virtual machine: the behaviour and the Python client; KERNELS=… for others
+test-kernels: build
+	@.ci/prepare test
+	@Tests/Machines/kernels $(KERNELS)
 
 ## bench: against C programs on this machine, in the same run
 bench: build
