@@ -36,7 +36,9 @@ def test_control_z_is_a_key_for_programs_that_read_it(cli):
 
 def test_the_escape_key_twice_and_control_z_always_stop(cli):
     with shell(cli) as terminal:
-        program = job(terminal, "stty raw; head -c 3 | od -An -tx1")
+        program = job(terminal, "stty raw; echo begun; head -c 3 | od -An -tx1")
+        # Stopped any earlier, it might be found waiting for its stopped child to come to its execve: dash uses vfork(2).
+        terminal.until("begun")
         terminal.type("\x1d\x1d\x1a")
         terminal.until("ready> ")
         wire.wait_until(lambda: procfs.stat(program)["state"] == "T", what="the program to stop")
