@@ -35,6 +35,7 @@ test-aarch64:
 ## test-kernels: Debian's 5.10 and 6.1, each in a virtual machine: the behaviour and the Python client; KERNELS=… for others
 test-kernels: build
 	@.ci/prepare test
+	@.ci/prepare kernels
 	@Tests/Machines/kernels $(KERNELS)
 
 ## bench: against C programs on this machine, in the same run
